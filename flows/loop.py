@@ -26,20 +26,23 @@ from flows.prefect_artifacts import show_drift, show_ingest, show_probation, sho
 from flows.probation import looking
 from flows.retention import pruning
 from flows.retrain import steps
-from flows.retrain.elsewhere.sending import train_elsewhere
 from flows.retrain.held_run import HeldRun, holding_run
+from flows.retrain.judging.run import judge_all
 from flows.retrain.links.incumbents import find_links
 from flows.retrain.links.keeping import keep_links
 from flows.retrain.outcome import RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.production import find_production
+from flows.retrain.protection import protect_rows
 from flows.retrain.sequence import Conduct, carry_out, prepare, skipped, summed_up
 from flows.retrain.shadows import keep_shadows, score_shadows
 from flows.retrain.tracking import Logged, draw_pictures
+from flows.retrain.training.elsewhere.sending import train_elsewhere
+from flows.retrain.training.run import train_all
 from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.database.faults import FAULTS
 from store.database.sessions import session_url
-from store.errors import Fenced, RunBusy, RunNotFound
+from store.errors import Fenced, RunBusy, RunNotFound, StoreError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,7 +79,7 @@ REACHING_OUT: tuple[Callable[..., Any], ...] = (
     find_links,
     steps.snapshot_rows,
     steps.read_rows,
-    steps.protect_rows,
+    protect_rows,
     score_shadows,
     log_all,
     register_best,
@@ -84,7 +87,7 @@ REACHING_OUT: tuple[Callable[..., Any], ...] = (
     keep_links,
     act_on_verdict,
 )
-COMPUTING: tuple[Callable[..., Any], ...] = (steps.train_all, steps.judge_all)
+COMPUTING: tuple[Callable[..., Any], ...] = (train_all, judge_all)
 TASKS = {step: _outside(step) for step in REACHING_OUT} | {step: _inside(step) for step in COMPUTING}
 """The steps of a retrain."""
 # A pool makes challengers side by side, and each is seen by its name.
@@ -188,7 +191,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
 
 
-TIDIED_LATER: tuple[type[Exception], ...] = (ModelError, *FAULTS)
+TIDIED_LATER: tuple[type[Exception], ...] = (ModelError, StoreError, *FAULTS)
 """What does not spoil the result of a run that has ended."""
 
 

@@ -35,7 +35,7 @@ from configs.schema import (
     UseCase,
 )
 from configs.settings import CHECKOUT
-from flows.retrain.judging import judge_answers
+from flows.retrain.judging.deciding import judge_answers
 from models.gate.answers import JudgedAnswers
 from models.shadows.evidence import Standing
 from models.shadows.periods import Period

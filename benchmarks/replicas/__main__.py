@@ -18,7 +18,8 @@ from pathlib import Path
 from rich.console import Console
 
 from features.records.example import example_record
-from tests.e2e.replicas.balancing import Calls, balanced
+from tests.e2e.replicas.balancing import balanced
+from tests.e2e.replicas.calls import Calls
 from tests.e2e.replicas.fleet import DIGITS, ReplicaServer
 from tests.e2e.replicas.installation import Fleet, running_fleet
 from tests.e2e.replicas.networks import DATABASE, why_no_network
@@ -70,17 +71,18 @@ def cut_off(fleet: Fleet, seconds: float) -> tuple[float, float, float]:
 
 def rolling(fleet: Fleet, folder: Path) -> Counter[str]:
     """What callers get while one server after the other is restarted."""
-    token = f"Bearer {fleet.keys.token}"
+    headers = {"Authorization": f"Bearer {fleet.keys.token}"}
+    body = {"records": [example_record(DIGITS.record)]}
     with (
         balanced(folder, fleet.servers) as url,
-        Calls(url, token, example_record(DIGITS.record)) as calls,
+        Calls({"all": url}, "/v1/digits/predict", headers, body, each=8, rest=0.01) as calls,
     ):
         time.sleep(2)
         for number in (0, 1):
             fleet.servers[number].stop()
             fleet.start(number, RATCHET_DRAIN_SECONDS=DRAIN).wait_until_ready()
             time.sleep(2)
-    return calls.answers
+    return calls.told
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from flows.context import open_context
 from flows.retrain import steps
 from flows.retrain.held_run import HeldRun
 from flows.retrain.production import find_production
+from flows.retrain.training.run import train_all
 from flows.servers.environment import apply_environment
 from models.production.registry import Registry
 from models.production.tags import CHALLENGER_TAG, RUN_TAG
@@ -41,9 +42,7 @@ def made_here(out: Path) -> None:
     snapshot = steps.snapshot_rows(context, production)
     with context.workdir() as workdir:
         rows = steps.read_rows(context, held, production, snapshot, workdir)
-        made, errors = steps.train_all(
-            context, held, production, snapshot, rows, trigger="person", workdir=workdir
-        )
+        made, errors = train_all(context, held, production, snapshot, rows, trigger="person", workdir=workdir)
         if errors:
             sys.exit(f"not made: {errors}")
         answers = {name: answer(one.predictor) for name, one in made.items()}

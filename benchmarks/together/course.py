@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.together.bucket import Kept, kept_in_homes, read_bucket
-from benchmarks.together.calls import Calls
 from benchmarks.together.challengers import RECORDS
 from benchmarks.together.installation import Installation, database_url
 from benchmarks.together.processes import end, wait_for
 from benchmarks.together.rows import NAME, made_records
 from benchmarks.together.sessions import Sessions, refusal
 from benchmarks.together.turns import Here, Killer, Turn, make_here, retrain, take_in
+from tests.e2e.replicas.calls import Calls
 from tests.e2e.replicas.networks import CLIENT
 
 Say = Callable[[str], None]

@@ -78,6 +78,7 @@ class ScheduleConfig(Frozen):
     drift: Cron | None = "5 * * * *"
     """Compare recent records with production's training data, and retrain where that is due."""
     retrain: Cron | None = "0 3 * * *"
-    """Retrain, due or not."""
+    """Retrain, due or not, where labels, configuration or production have changed since the last time, or a
+    week has passed."""
     timezone: TimeZone = "UTC"
     """IANA name of the time zone of the lines above."""

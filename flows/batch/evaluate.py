@@ -22,7 +22,7 @@ from features.records.contract import Columns, take
 from flows.batch.asking import ask_many
 from flows.batch.version_lookup import find_vouched
 from flows.context import LoopContext, open_context
-from flows.retrain.checkpoints import noted_snapshot
+from flows.retrain.training.checkpoints import noted_snapshot
 from models.estimators.labels_and_thresholds import to_truth
 from models.gate.class_scores import detail_scores
 from models.metrics.catalogue import score

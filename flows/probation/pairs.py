@@ -13,11 +13,12 @@ from features.pretrained.keeping import vectors_kept
 from features.records.contract import RecordContract
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
-from flows.retrain.lineage import learned_by, version_tags
+from flows.retrain.lineage import learned_by
 from models.gate.answers import ask
 from models.gate.sources import JudgedSources
 from models.probation.evidence import Probation, row_losses, weigh_losses
 from models.probation.sources import PairRows, carrying_source
+from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
 from models.production.contract import Version
 from models.production.tags import SNAPSHOT_TAG
@@ -106,7 +107,7 @@ def _sources(
     """Whose labels rows have, and those of each source that came since the version before was made."""
     name, last = context.use_case.name, learned.last
     with context.connect() as conn:
-        digest = (version_tags(conn, context.registry, name, before) or {}).get(SNAPSHOT_TAG)
+        digest = (ledger.tags_of(conn, context.registry, name, before) or {}).get(SNAPSHOT_TAG)
         all_learned = labels_before(conn, name, last)
         sources = JudgedSources(
             deciding_sources(conn, name, rows.identities.tolist()),

@@ -14,8 +14,8 @@ from flows.replay.history import Places
 from flows.replay.playing import Model, Stage, learned_of, learned_rows, thinned, usual_rows, why_chosen
 from flows.replay.probation import Watch
 from flows.replay.shadows import Shadows
-from flows.retrain.judging import judge_answers
-from flows.retrain.plan import planned_challengers
+from flows.retrain.judging.deciding import judge_answers
+from flows.retrain.training.plan import planned_challengers
 from models.errors import NoChallenger
 from models.gate.answers import JudgedAnswers
 from models.gate.decision import best

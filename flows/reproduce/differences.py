@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from features.encoders.own import packages_behind_encoder
 from flows.reproduce.origin import Origin
-from flows.retrain.steps import code_revision
 from models.estimators.catalogue import packages_behind
+from models.provenance.code_revision import code_revision
 from models.provenance.surroundings import Surroundings, installed, surroundings_here
 
 

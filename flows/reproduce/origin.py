@@ -11,7 +11,7 @@ import psycopg
 
 from configs.schema import ChallengerConfig, UseCase
 from flows.context import LoopContext
-from flows.retrain.plain.challenger import plain_model
+from flows.retrain.training.plain import plain_model
 from models.errors import ArtifactError, UnknownVersion
 from models.production.artifact_digests import registered_digest
 from models.production.registry import Registry

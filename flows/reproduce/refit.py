@@ -16,9 +16,10 @@ from configs.schema import UseCase
 from features.records.rows import RowSource
 from flows.context import LoopContext
 from flows.reproduce.origin import Origin, fetch_version
-from flows.retrain.checkpoints import checkpoint_folder
 from flows.retrain.lineage import learned_snapshots
-from flows.retrain.training import fit_rows, rows_to_learn
+from flows.retrain.training.checkpoints import checkpoint_folder
+from flows.retrain.training.fitting import fit_rows
+from flows.retrain.training.rows import rows_to_learn
 from models.errors import NotReproducible, UnknownVersion
 from models.estimators.fit_watch import SilentWatch, Watch
 from models.production.tags import lineage_tags

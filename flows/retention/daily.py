@@ -7,17 +7,18 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import psycopg
-
 from configs.settings import Settings
 from flows.context import open_context
 from flows.retention.pruning import prune
 from models.errors import ModelError
+from store.database.faults import FAULTS
 from store.errors import StoreError
 
 FIRST_SECONDS = 600.0
 """After its start a worker has other things to do first."""
 DAY_SECONDS = 24 * 3600.0
+LATER: tuple[type[Exception], ...] = (ModelError, StoreError, *FAULTS)
+"""What leaves what is old to the next day."""
 
 log = logging.getLogger("prefect.worker.ratchet")
 
@@ -36,5 +37,5 @@ def prune_one(settings: Settings, use_case: str) -> None:
     try:
         for removal in prune(open_context(use_case, settings), now=datetime.now(UTC)) or ():
             log.info("%s: old %s deleted: %d", use_case, removal.what, removal.count)
-    except (ModelError, StoreError, psycopg.OperationalError) as error:
+    except LATER as error:
         log.warning("%s: what is old stays for now: %s", use_case, error)

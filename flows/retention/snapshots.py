@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 
 from flows.context import LoopContext
-from flows.retrain.checkpoints import noted_snapshot
+from flows.retrain.training.checkpoints import noted_snapshot
+from models.production import ledger
 from models.production.registry_rest import open_registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.snapshots.files import snapshot_file
@@ -48,15 +49,13 @@ def needed_snapshots(
     Args:
         listed: tags of versions as the registry has just said; for others it is asked.
     """
-    from flows.retrain.lineage import version_tags  # with all that reads snapshots; mostly each is listed
-
     digests: set[str] = set()
     registry = open_registry(context.settings.mlflow_uri)
     for version in versions:
         number: int | None = version
         while number is not None:
             if (tags := listed.get(number)) is None:
-                tags = version_tags(conn, registry, context.use_case.name, number) or {}
+                tags = ledger.tags_of(conn, registry, context.use_case.name, number) or {}
             digests |= {tags[SNAPSHOT_TAG]} if SNAPSHOT_TAG in tags else set()
             # A warm start has also learned what its parent has.
             parent = tags.get(PARENT_TAG) if tags.get(FIT_TAG) == "warm" else None

@@ -6,7 +6,6 @@ and reads the stop flag, so that training never waits for the database.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -233,35 +232,3 @@ def claim_run(
     if queued is not None and (queued.runner, queued.kind, queued.options) == ("caller", kind, chosen):
         return queued.id
     return request_run(conn, use_case, kind, trigger, options=chosen)
-
-
-class RunWatch:
-    """Translates what a model in training reports to the run that is held (a `Watch`)."""
-
-    MIN_SECONDS = 0.2
-
-    def __init__(self, held: HeldRun, challenger: str) -> None:
-        self.held = held
-        self.challenger = challenger
-        self.curves: list[tuple[int, dict[str, float]]] = []
-        self._reported_at = 0.0
-
-    def batch(self, epoch: int, batch: int, batches: int, metrics: Mapping[str, float]) -> None:
-        """After each batch, at most a few times a second."""
-        if time.monotonic() - self._reported_at >= self.MIN_SECONDS:
-            self._reported_at = time.monotonic()
-            self._say(epoch=epoch, batch=batch, batches=batches, **metrics)
-
-    def epoch(self, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-        """After each epoch; what arrives here becomes the learning curve."""
-        self.curves.append((epoch, dict(metrics)))
-        self._say(epoch=epoch, epochs=epochs, **metrics)
-
-    def should_stop(self) -> bool:
-        """Whether training must end now."""
-        return self.held.should_stop()
-
-    def _say(self, **details: Any) -> None:
-        # JSON has no infinite loss, nor one that is no number.
-        finite = {name: value for name, value in details.items() if math.isfinite(value)}
-        self.held.say("train", challenger=self.challenger, **finite)

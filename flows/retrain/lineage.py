@@ -10,9 +10,8 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
-from models.errors import UnknownVersion
 from models.production import ledger
-from models.production.contract import Version, VersionReader
+from models.production.contract import Version
 from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.errors import SnapshotError
@@ -47,7 +46,7 @@ def learned_snapshots(
             yield digest
         parent = tags.get(PARENT_TAG)
         warm = tags.get(FIT_TAG) == "warm"
-        tags = version_tags(conn, registry, use_case, int(parent)) if warm and parent else None
+        tags = ledger.tags_of(conn, registry, use_case, int(parent)) if warm and parent else None
 
 
 def judged_identities(
@@ -62,13 +61,3 @@ def judged_identities(
     except SnapshotError as error:
         log.warning("%s; nothing is compared on what the original version was judged on", error)
         return frozenset()
-
-
-def version_tags(
-    conn: psycopg.Connection[Any], registry: VersionReader, use_case: str, version: int
-) -> Mapping[str, str] | None:
-    """Tags of a version, also of one that was pruned or deleted; None where nobody knows them."""
-    try:
-        return registry.version(use_case, version).tags
-    except UnknownVersion:
-        return ledger.known_tags(conn, use_case, version)

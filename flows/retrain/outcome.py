@@ -16,12 +16,12 @@ from configs.schema import UseCase
 from configs.security.umask import copy_for_user
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
-from flows.retrain.judging import Judgement
-from flows.retrain.plain.challenger import PLAIN
-from flows.retrain.plain.standing import plain_standing
+from flows.retrain.judging.judgement import Judgement
+from flows.retrain.judging.plain import plain_standing
 from flows.retrain.production import Production
 from flows.retrain.tracking import Evidence, Logged, log_challenger
-from flows.retrain.training import Trained
+from flows.retrain.training.challenger import Trained
+from flows.retrain.training.plain import PLAIN
 from models.canary.moves import begin_canary
 from models.errors import CanaryUnderWay, ProductionMoved, PromotionPaused
 from models.gate.class_scores import detail_scores
@@ -79,6 +79,8 @@ class RetrainResult:
     holdout_rows: int
     steps: Mapping[str, float]
     """Seconds of each step."""
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    """What it was made of, as a mark, and when: a schedule does not repeat it (`flows.retrain.idle`)."""
     links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What became of challengers made for links of the chain, by name: `version` where it answers there from
     now on, the one `before`, and the `decision`."""
@@ -89,7 +91,7 @@ class RetrainResult:
     warnings: tuple[str, ...] = ()
     """What to know of the rows before the scores are believed, and where a plain model is better."""
     plain: Mapping[str, Any] | None = None
-    """How what serves stands beside a plain model (`flows.retrain.plain.standing.PlainStanding`)."""
+    """How what serves stands beside a plain model (`flows.retrain.judging.plain.PlainStanding`)."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""

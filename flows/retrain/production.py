@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from flows.context import LoopContext
-from flows.retrain.lineage import judged_identities, learned_by, version_tags
+from flows.retrain.lineage import judged_identities, learned_by
 from models.errors import ArtifactDamaged, ArtifactError, ArtifactTooNew, ProbeError, UnknownVersion
 from models.production import ledger
 from models.production.artifact_digests import vouched_artifact
@@ -75,7 +75,7 @@ def find_production(context: LoopContext) -> Production:
         digest = version.tags.get(SNAPSHOT_TAG)
         home = context.settings.home
         original = registry.alias_version(name, "original")
-        tags = version.tags if original is None else version_tags(conn, registry, name, original)
+        tags = version.tags if original is None else ledger.tags_of(conn, registry, name, original)
         return replace(
             loaded,
             version=version,

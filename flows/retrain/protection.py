@@ -77,7 +77,9 @@ UNCHOSEN = Protection()
 """Nothing shows that labels were chosen."""
 
 
-def protect(context: LoopContext, production: Production, snapshot: Snapshot, rows: SplitRows) -> Protection:
+def protect_rows(
+    context: LoopContext, production: Production, snapshot: Snapshot, rows: SplitRows
+) -> Protection:
     """Find out whether labels seem to be chosen, and which held-out rows are to be judged on."""
     if production.version is None:
         return UNCHOSEN  # what answered before the first model was no model

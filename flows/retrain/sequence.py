@@ -14,26 +14,27 @@ from configs.security.printable import one_line
 from features.pretrained.keeping import vectors_kept
 from flows.context import LoopContext
 from flows.retrain import steps
-from flows.retrain.checkpoints import clear_checkpoints, discarding_if_stopped
 from flows.retrain.held_run import HeldRun
-from flows.retrain.judging import Judgement
+from flows.retrain.idle import Seen, find_idle, nothing_new, seen_now
+from flows.retrain.judging.judgement import Judgement
+from flows.retrain.judging.plain import plain_standing
+from flows.retrain.judging.run import judge_all
 from flows.retrain.links.incumbents import find_links, learned_by_any
 from flows.retrain.links.keeping import LinkOutcome, keep_links
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
-from flows.retrain.plain.standing import plain_standing
-from flows.retrain.production import NO_PRODUCTION, Production, find_production
-from flows.retrain.protection import Protection
+from flows.retrain.production import Production, find_production
+from flows.retrain.protection import Protection, protect_rows
 from flows.retrain.shadows import Evidence, keep_shadows, score_shadows
 from flows.retrain.tracking import Logged
-from flows.retrain.training import Trained
-from models.retraining.backlog import TRAINED, read_production, standing
+from flows.retrain.training.challenger import Trained
+from flows.retrain.training.checkpoints import clear_checkpoints, discarding_if_stopped
+from flows.retrain.training.run import train_all
 from models.versions.writing import answers_by_itself
 from store.snapshots.frames import SplitRows
-from store.snapshots.index import Snapshot, find_snapshot
+from store.snapshots.index import Snapshot
 
 P = ParamSpec("P")
 R = TypeVar("R")
-NOTHING_CAME = "no label has come since production was trained"
 log = logging.getLogger("ratchet.retrain")
 
 
@@ -70,6 +71,8 @@ class Ground:
     snapshot: Snapshot
     missing: str | None
     """Why nothing is to be trained from it, if so."""
+    seen: Seen
+    """What it is made of."""
     links: Mapping[str, Production] = field(default_factory=dict)
     """By challenger, what answers as its link of the chain."""
 
@@ -100,8 +103,10 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
             conduct.warn(sentence)
     with conduct.part("data"):
         conduct.taking(steps.ensure_data)(context)
-    if (idle := find_idle(context, conduct.held.kind, trigger)) is not None:
-        return Ground(*idle, NOTHING_CAME)
+    with context.connect() as conn:
+        seen = seen_now(conn, context.use_case)
+    if (idle := find_idle(context, conduct.held.kind, trigger, seen)) is not None:
+        return Ground(idle.production, idle.snapshot, idle.reason, idle.seen)
     with conduct.part("production"):
         production = conduct.taking(find_production)(context)
         if production.problem is not None:
@@ -115,7 +120,7 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
     missing = steps.not_enough(context, production, snapshot) or nothing_new(
         conduct.held.kind, trigger, production, snapshot, taken_back=steps.untried_taken_back(context)
     )
-    return Ground(production, snapshot, missing, links)
+    return Ground(production, snapshot, missing, seen, links)
 
 
 def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Ground) -> Retrained:
@@ -125,10 +130,10 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
     with context.workdir() as workdir, vectors_kept(context.settings.home):
         rows = conduct.taking(steps.read_rows)(context, held, production, snapshot, workdir)
         with conduct.part("record"):
-            protection = conduct.taking(steps.protect_rows)(context, production, snapshot, rows)
+            protection = conduct.taking(protect_rows)(context, production, snapshot, rows)
             evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)
         with conduct.part("train"), discarding_if_stopped(context.settings.home, context.use_case):
-            trained, failures = conduct.taking(steps.train_all)(
+            trained, failures = conduct.taking(train_all)(
                 context,
                 held,
                 production,
@@ -142,7 +147,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
         for_links = {name: one for name, one in trained.items() if name in ground.links}
         trained = {name: one for name, one in trained.items() if name not in for_links}
         with conduct.part("gate"):
-            judgement = conduct.taking(steps.judge_all)(
+            judgement = conduct.taking(judge_all)(
                 context,
                 held,
                 production,
@@ -191,57 +196,6 @@ def _links_kept(
         )
 
 
-def find_idle(context: LoopContext, kind: str, trigger: str) -> tuple[Production, Snapshot] | None:
-    """Of a scheduled retrain for which nothing has come, seen by counts before any row is read: production,
-    by its number only, and what it learned from. None: there may be something to learn (`nothing_new`).
-
-    Raises:
-        RegistryUnavailable: MLflow does not answer.
-        SnapshotError: production's snapshot is not known here.
-    """
-    if kind != "retrain" or trigger != "schedule":
-        return None
-    name = context.use_case.name
-    with context.connect() as conn:
-        facts = read_production(conn, context.registry, name)
-        if facts is None or facts.problem is not None or facts.snapshot is None:
-            return None
-        now = standing(conn, name, facts)
-        if now.new_labels or now.new_since != TRAINED:
-            return None
-        snapshot = find_snapshot(conn, facts.snapshot)
-    if steps.untried_taken_back(context):
-        return None
-    version = context.registry.version(name, facts.version)
-    return replace(NO_PRODUCTION, version=version), snapshot
-
-
-def nothing_new(
-    kind: str, trigger: str, production: Production, snapshot: Snapshot, *, taken_back: int = 0
-) -> str | None:
-    """Neither a schedule nor a warm start repeats what production already knows; a person may retrain.
-
-    A first model is asked for by the stack and by flows, each of which has looked before the run was held:
-    the one that comes second finds it made.
-
-    Args:
-        taken_back: labels that the last run learned from and that were taken back since: what is left of them
-            is new to learn from, but to go on from what learned them is not.
-    """
-    if trigger == "first_model" and production.version is not None:
-        return f"no first model is missing any more: version {production.number} is production"
-    known = production.known
-    if taken_back and kind != "train":
-        return None
-    if known is None or known.late or snapshot.last_seq > known.last:
-        return None
-    if trigger == "schedule" or kind == "train":
-        if production.was_taken_back:
-            return "no label has come since a later version was taken back"
-        return NOTHING_CAME
-    return None
-
-
 def skipped(context: LoopContext, conduct: Conduct, ground: Ground) -> RetrainResult:
     """The result of a run that found nothing to do."""
     snapshot = ground.snapshot
@@ -262,6 +216,7 @@ def skipped(context: LoopContext, conduct: Conduct, ground: Ground) -> RetrainRe
         train_rows=snapshot.train_rows,
         holdout_rows=snapshot.holdout_rows,
         steps=conduct.seconds,
+        seen=ground.seen.beside(ground.production.number),
         left_out_rows=snapshot.left_out_rows,
         left_out=[reason.as_dict() for reason in snapshot.left_out],
         warnings=(*snapshot.warnings, *links_left_out(context.use_case)),

@@ -19,7 +19,7 @@ from flows.retrain.held_run import HeldRun
 from flows.retrain.production import Production
 from flows.retrain.protection import Protection, doubt_of_labels
 from flows.retrain.tracking import Logged
-from flows.retrain.training import NO_RECORD, Trained
+from flows.retrain.training.challenger import NO_RECORD, Trained
 from models.errors import ModelError, RegistryUnavailable
 from models.gate.answers import ask
 from models.production import ledger

@@ -17,6 +17,8 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from models.errors import UnknownVersion
+from models.production.contract import VersionReader
 from models.production.tags import SNAPSHOT_TAG
 from store.database.locks import lock_transaction
 
@@ -198,6 +200,16 @@ def known_tags(conn: psycopg.Connection[Any], use_case: str, version: int) -> di
         {"use_case": use_case, "version": version},
     ).fetchone()
     return None if row is None else dict(row[0])
+
+
+def tags_of(
+    conn: psycopg.Connection[Any], registry: VersionReader, use_case: str, version: int
+) -> Mapping[str, str] | None:
+    """Tags of a version, also of one that was pruned or deleted; None where nobody knows them."""
+    try:
+        return registry.version(use_case, version).tags
+    except UnknownVersion:
+        return known_tags(conn, use_case, version)
 
 
 def open_intents(conn: psycopg.Connection[Any], use_case: str) -> list[Entry]:

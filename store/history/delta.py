@@ -12,6 +12,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from configs.schema import RecordConfig
 from store.errors import HistoryDamaged, HistoryError
+from store.history.faults import is_of_place
 from store.objects.opening import storage_at
 
 
@@ -82,7 +83,8 @@ class Told:
         if isinstance(error, TableNotFoundError) and kind is not None:
             return
         if isinstance(error, DeltaError | OSError | pa.ArrowInvalid):
-            kind_of = HistoryError if isinstance(error, OSError) else HistoryDamaged
+            of_place = isinstance(error, OSError) or is_of_place(error)
+            kind_of = HistoryError if of_place else HistoryDamaged
             raise kind_of(self._sentence(error)) from error
 
     def _sentence(self, error: BaseException) -> str:

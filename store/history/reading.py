@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from store.errors import HistoryDamaged, HistoryError
+from store.history.faults import is_of_place
 from store.history.kinds import GONE, ROW
 from store.history.layout import Layout
 from store.history.table import HistoryTable
@@ -27,6 +28,8 @@ _ENDED = f"""
     FROM (SELECT seq, batch FROM stored WHERE kind = '{ROW}') l
     JOIN (SELECT seq, batch FROM stored WHERE kind = '{GONE}') g ON g.seq = l.seq AND g.batch > l.batch
     GROUP BY ALL"""
+
+_DAMAGE = (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException)
 
 
 class HistoryReader:
@@ -137,10 +140,9 @@ def _faults_told(uri: str) -> Iterator[None]:
     """What DuckDB says is wrong, with the place of the table."""
     try:
         yield
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
-        raise HistoryDamaged(f"the table of labelled rows at {uri} is damaged: {error}") from error
     except duckdb.Error as error:
-        if type(error) is duckdb.Error:  # what cannot be parsed of a Parquet file has no kind of its own
+        # What cannot be parsed of a Parquet file has no kind of its own.
+        if (isinstance(error, _DAMAGE) or type(error) is duckdb.Error) and not is_of_place(error):
             raise HistoryDamaged(f"the table of labelled rows at {uri} is damaged: {error}") from error
         raise HistoryError(f"the table of labelled rows at {uri} cannot be read: {error}") from error
 

@@ -222,7 +222,8 @@ class HistoryTable:
         table = self._open()
         if table is None:
             return
-        sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes").to_numpy()
+        # Asked of the column itself: as a table of Arrow it would cost an import of pandas.
+        sizes = table.get_add_actions(flatten=True).column("size_bytes").to_numpy()
         if int((sizes < _FILE_SIZE // 64).sum()) > _SMALL_FILES:
             with Told(self.uri, WHAT):
                 table.optimize.compact(target_size=_FILE_SIZE)

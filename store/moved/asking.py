@@ -19,7 +19,7 @@ CHANNEL = "ratchet_asked"
 WAIT_SECONDS = 8.0
 """How long somebody waits for a worker to bring predictions back."""
 _POLL_SECONDS = 0.05
-_KNOWN_SECONDS = 60
+KNOWN_SECONDS = 60
 """What was not found is not looked for again so soon."""
 LONGEST = 64
 """Characters of an id; a longer one is none of ours."""
@@ -38,13 +38,17 @@ def ask_back(conn: psycopg.Connection[Any], ids: Sequence[str], use_case: str | 
     short = sorted({one for one in ids if len(one) <= LONGEST})
     asked = sorted({one for batch in batches_around(conn, short, use_case) for one in batch.among(short)})
     if asked:
+        # A worker that looks for one holds its row for as long as the table takes: that is not waited for.
         conn.execute(
-            "INSERT INTO prediction_asked AS kept (id, use_case)"
-            " SELECT id, %s FROM unnest(%s::text[]) AS new (id)"
-            " ON CONFLICT (id) DO UPDATE SET asked_at = now(), use_case = excluded.use_case,"
-            " settled_at = NULL, is_back = false"
-            " WHERE kept.is_back OR kept.settled_at < now() - make_interval(secs => %s)",
-            (use_case, asked, _KNOWN_SECONDS),
+            "INSERT INTO prediction_asked (id, use_case) SELECT id, %s FROM unnest(%s::text[]) AS new (id)"
+            " ON CONFLICT (id) DO NOTHING",
+            (use_case, asked),
+        )
+        conn.execute(
+            "UPDATE prediction_asked SET asked_at = now(), use_case = %s, settled_at = NULL, is_back = false"
+            " WHERE id IN (SELECT id FROM prediction_asked WHERE id = ANY(%s)"
+            " AND (is_back OR settled_at < now() - make_interval(secs => %s)) FOR UPDATE SKIP LOCKED)",
+            (use_case, asked, KNOWN_SECONDS),
         )
         conn.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
     return asked

@@ -20,7 +20,7 @@ class Found(NamedTuple):
     rows: dict[str, tuple[str, Row]]
     """By id, those that were found, with their use case."""
     unreached: frozenset[str]
-    """Those that may lie in a table that is not here."""
+    """Those that may lie in a table that is not here, or that has lost batches: as one of an older backup."""
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Tables:
 
     home: Path
     _of: dict[str, dict[str, PredictionTable]] = field(default_factory=dict)
+    _last: dict[str, int] = field(default_factory=dict)
 
     def of(self, use_case: str) -> dict[str, PredictionTable]:
         """Those of a use case.
@@ -41,6 +42,19 @@ class Tables:
             tables = [(one.identity(), one) for one in prediction_tables(self.home, use_case)]
             self._of[use_case] = {name: one for name, one in tables if name is not None}
         return self._of[use_case]
+
+    def has(self, batch: MovedBatch) -> bool:
+        """Whether a batch was appended to a table that is here.
+
+        Raises:
+            HistoryError, StorageError: as `of`.
+        """
+        table = self.of(batch.use_case).get(batch.table_id)
+        if table is None:
+            return False
+        if batch.table_id not in self._last:
+            self._last[batch.table_id] = table.last_batch()
+        return batch.batch <= self._last[batch.table_id]
 
 
 def find_moved(tables: Tables, batches: Sequence[MovedBatch], ids: Sequence[str]) -> Found:
@@ -56,7 +70,7 @@ def find_moved(tables: Tables, batches: Sequence[MovedBatch], ids: Sequence[str]
     ordered = sorted(ids)
     for batch in batches:
         within = batch.among(ordered)
-        if batch.table_id not in tables.of(batch.use_case):
+        if not tables.has(batch):
             unreached.update(within)
             continue
         asked, months = wanted.setdefault((batch.use_case, batch.table_id), (set(), set()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.records.rows import RowBatch
+from store.errors import SnapshotError
 from store.history.layout import Layout, objects, times_of
 
 CODEC = "lz4"
@@ -32,12 +34,20 @@ class RowsOnDisk:
 
     @classmethod
     def write(cls, path: Path, layout: Layout, tables: Iterable[pa.Table]) -> RowsOnDisk:
-        """Make the file of lines of the history table, oldest first, at most `MOST_ROWS` in each."""
+        """Make the file of lines of the history table, oldest first, at most `MOST_ROWS` in each.
+
+        Raises:
+            SnapshotError: the file cannot be written.
+        """
         names = [*OWN, *layout.columns.values()]
         schema = pa.schema([_with_dictionary(layout.schema.field(name)) for name in names])
         numbers = [np.array([], dtype=np.int64)]
         options = pa.ipc.IpcWriteOptions(compression=CODEC)
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema, options=options) as writer:
+        with (
+            _told(f"rows to learn from cannot be written to {path}"),
+            pa.OSFile(str(path), "wb") as file,
+            pa.ipc.new_stream(file, schema, options=options) as writer,
+        ):
             for table in tables:
                 numbers.append(table["seq"].to_numpy().copy())  # a view would keep the whole table
                 for batch in table.select(names).cast(schema).combine_chunks().to_batches():
@@ -48,7 +58,12 @@ class RowsOnDisk:
         return len(self.seq)
 
     def __iter__(self) -> Iterator[RowBatch]:
-        with pa.memory_map(str(self.path)) as file, pa.ipc.open_stream(file) as reader:
+        # Not mapped: of a file that is cut off meanwhile, or a disk that fails, the process would be killed.
+        with (
+            _told(f"rows to learn from cannot be read from {self.path}"),
+            pa.OSFile(str(self.path)) as file,
+            pa.ipc.open_stream(file) as reader,
+        ):
             for batch in reader:
                 table = pa.Table.from_batches([batch])
                 yield RowBatch(
@@ -57,6 +72,14 @@ class RowsOnDisk:
                     table["seq"].to_numpy(),
                     times_of(table["time"]),
                 )
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise SnapshotError(f"{what}: {error}") from error
 
 
 def _with_dictionary(field: pa.Field) -> pa.Field:

@@ -87,16 +87,38 @@ def count_contradictions(
 
 
 _LABELS: LiteralString = """
+    SELECT said_by, sum(labels)::bigint FROM label_count WHERE use_case = %(use_case)s
+    GROUP BY said_by HAVING sum(labels) <> 0 ORDER BY said_by"""
+_RECENT: LiteralString = """
     SELECT name, sum(labels)::bigint FROM (
         SELECT coalesce(said_by, 'earlier') AS name, count(*) AS labels FROM feedback
-        WHERE use_case = %(use_case)s AND NOT voted {recent} GROUP BY 1
+        WHERE use_case = %(use_case)s AND NOT voted AND received_at > {since} GROUP BY 1
         UNION ALL
-        SELECT said_by, count(*) FROM feedback_vote WHERE use_case = %(use_case)s {recent} GROUP BY 1
+        SELECT said_by, count(*) FROM feedback_vote
+        WHERE use_case = %(use_case)s AND received_at > {since} GROUP BY 1
     ) AS counted GROUP BY name ORDER BY name"""
+_SINCE: LiteralString = "now() - make_interval(secs => %(seconds)s)"
+# What a session is counting now is left to the next time: nobody waits for anybody.
+_JOIN: LiteralString = """
+    WITH counted AS (
+        DELETE FROM label_count c USING (
+            SELECT ctid AS place FROM label_count WHERE use_case = %(use_case)s AND session <> 0
+            FOR UPDATE SKIP LOCKED) AS free
+        WHERE c.ctid = free.place RETURNING c.*
+    )
+    INSERT INTO label_count AS kept (use_case, said_by, is_vote, session, labels)
+    SELECT use_case, said_by, is_vote, 0, sum(labels) FROM counted GROUP BY 1, 2, 3
+    ON CONFLICT (use_case, said_by, is_vote, session) DO UPDATE SET labels = kept.labels + excluded.labels"""
 
 
 def count_labels(conn: psycopg.Connection[Any], use_case: str, hours: float | None = None) -> dict[str, int]:
-    """Labels of each source; of the last `hours`, where that is said."""
-    recent = "" if hours is None else "AND received_at > now() - make_interval(secs => %(seconds)s)"
-    parameters = {"use_case": use_case, "seconds": 3600 * (hours or 0)}
-    return dict(conn.execute(_LABELS.replace("{recent}", recent), parameters).fetchall())
+    """Labels of each source, as triggers have counted them; of the last `hours`, where that is said."""
+    if hours is None:
+        return dict(conn.execute(_LABELS, {"use_case": use_case}).fetchall())
+    parameters = {"use_case": use_case, "seconds": 3600 * hours}
+    return dict(conn.execute(_RECENT.replace("{since}", _SINCE), parameters).fetchall())
+
+
+def join_label_counts(conn: psycopg.Connection[Any], use_case: str) -> None:
+    """Put together what sessions have counted each for itself; one caller of a use case at a time."""
+    conn.execute(_JOIN, {"use_case": use_case})

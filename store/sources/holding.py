@@ -20,7 +20,12 @@ from store.errors import UnknownSource
 from store.feedback.insertion import LABELS_CHANNEL
 from store.feedback.sources import held_sources, root_of
 from store.feedback.votes import decide_anew
-from store.sources.counts import Contradictions, count_contradictions, count_labels
+from store.sources.counts import (
+    Contradictions,
+    count_contradictions,
+    count_labels,
+    join_label_counts,
+)
 from store.sources.standings import SourceStanding, Told, read_sources
 
 RENEW = """
@@ -212,6 +217,7 @@ def _save(
     held: Mapping[str, str],
     counts: Mapping[str, Contradictions],
 ) -> None:
+    join_label_counts(conn, use_case)
     labels = count_labels(conn, use_case)
     conn.execute(
         "DELETE FROM label_source WHERE use_case = %s AND name <> ALL(%s) AND told IS NULL",

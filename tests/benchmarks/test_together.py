@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from benchmarks.together.bucket import Kept
-from benchmarks.together.calls import Calls
 from benchmarks.together.challengers import largest_difference
 from benchmarks.together.claims import judge
 from benchmarks.together.course import Seen
 from benchmarks.together.rows import POOL
 from benchmarks.together.sessions import Sessions
 from benchmarks.together.turns import Here, Turn
+from tests.e2e.replicas.calls import Calls
 from tests.ports import closed_port
 
 DATABASES = ("ratchet", "ratchet_mlflow", "ratchet_prefect")

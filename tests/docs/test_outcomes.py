@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from configs.schema import GateConfig
+from flows.retrain.judging import plain
 from flows.retrain.outcome import Outcome
-from flows.retrain.plain import standing
 from models.gate import checks, sources, uncompared
 from models.gate.decision import OPENINGS, GateOutcome, GateVerdict, deciding
 from tests.docs.pages import read
@@ -34,7 +34,7 @@ def test_every_outcome_of_the_gate_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_the_verdict_is_that_of_the_code(outcome: GateOutcome) -> None:
-    code = "".join(map(inspect.getsource, (checks, uncompared, sources, standing)))
+    code = "".join(map(inspect.getsource, (checks, uncompared, sources, plain)))
     verdict = dict(ROW.findall(page()))[outcome]
     if outcome in ("labels_left_out", "production_gone"):
         assert verdict == "hold_back"  # by `hold_back`, with the outcome that it is called with

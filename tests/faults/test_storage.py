@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from models.versions.cache import cached_artifact, model_cache
+from tests.disks import fill, small_disk
 from tests.e2e.apples import USE_CASE, write_apples
 from tests.faults.installation import Installation, callers_of, running, watch_for
 from tests.faults.measuring import measure
@@ -22,40 +20,15 @@ from tests.faults.measuring import measure
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 DISK_MEGABYTES = 900
-MEGABYTE = 1024 * 1024
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own, of `DISK_MEGABYTES`."""
-    folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no file system of its own can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take all that is left of a disk; gives the file to remove."""
-    ballast = folder / "ballast"
-    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        for size in (MEGABYTE, 4096, 1):
-            with suppress(OSError):
-                while os.write(descriptor, b"\0" * size):
-                    pass
-    finally:
-        os.close(descriptor)
-    return ballast
 
 
 @pytest.mark.parametrize("fault", ["disk full for 20 s"])
 def test_the_disk_is_full_for_a_while(tmp_path: Path, fault: str) -> None:
-    with small_disk(tmp_path / "disk") as disk, running(disk) as up, callers_of(up) as callers:
+    with (
+        small_disk(tmp_path / "disk", DISK_MEGABYTES) as disk,
+        running(disk) as up,
+        callers_of(up) as callers,
+    ):
         ballast = fill(disk)
         watched = watch_for(up, 20.0)
         ballast.unlink()

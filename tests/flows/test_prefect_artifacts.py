@@ -12,7 +12,8 @@ from configs.schema import FieldConfig, GateConfig, ModelConfig, RecordConfig, T
 from flows import prefect_artifacts as evidence
 from flows.drift.checking import DriftReport
 from flows.prefect_artifacts import literal, show_drift, show_ingest, show_retrain
-from flows.retrain.judging import Circumstances, judge_answers
+from flows.retrain.judging.deciding import judge_answers
+from flows.retrain.judging.judgement import Circumstances
 from flows.retrain.outcome import RetrainResult
 from models.drift.decision import ColumnDrift, DriftDecision
 from models.drift.findings import DriftFindings

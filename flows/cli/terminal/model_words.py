@@ -7,7 +7,7 @@ from typing import Any
 
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
 from flows.cli.terminal.words import many
-from flows.retrain.plain.challenger import PLAIN, plain_model
+from flows.retrain.training.plain import PLAIN, plain_model
 from store.splits.sizes import holdout_now
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.context import LoopContext
-from flows.retrain import steps
 from flows.retrain.held_run import HeldRun
-from flows.retrain.judging import Judgement
+from flows.retrain.judging.judgement import Judgement
+from flows.retrain.judging.run import judge_all
 from flows.retrain.outcome import log_all, register_version, version_tags
 from flows.retrain.production import Production
 from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence
 from flows.retrain.tracking import Logged
-from flows.retrain.training import Trained
+from flows.retrain.training.challenger import Trained
 from models.gate.decision import GateDecision
 from models.production import ledger
 from models.production.contract import link_alias
@@ -65,9 +65,7 @@ def keep_links(
     for name, made in trained.items():
         own, before = {name: made}, links[name]
         evidence = Evidence(tries=_tries(context, name, before.number))
-        judgement = steps.judge_all(
-            context, held, before, rows, own, protection=protection, evidence=evidence
-        )
+        judgement = judge_all(context, held, before, rows, own, protection=protection, evidence=evidence)
         logged = log_all(context, held, snapshot, own, judgement)[name]
         decision, version = judgement.decisions[name], None
         if decision.verdict == "promote":

@@ -33,7 +33,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     (configs / "moods.yaml").write_text(CONFIG, encoding="utf-8")
     with running_stack(folder / "home", configs=configs, use_cases=(USE_CASE,)) as settings:
         data = write_moods(folder / "moods.csv", 20_000)
-        assert command(settings, "ingest", USE_CASE, str(data)).wait(120) == 0
+        assert command(settings, "ingest", USE_CASE, str(data)).wait() == 0
         yield settings
 
 
@@ -64,9 +64,9 @@ def test_it_is_asked_for_again_and_goes_on(stack: Settings, end: Callable[[Setti
         cut_off = request_run(
             conn, USE_CASE, "retrain", "person", runner="worker", options={"epochs": EPOCHS}
         )
-        deadline = time.monotonic() + 120
         while max([0, *epochs_told(conn).get(cut_off, [])]) < 3:
-            assert time.monotonic() < deadline, newest_runs(conn, 1)
+            (run,) = newest_runs(conn, 1)
+            assert run.status in ("queued", "running"), run
             time.sleep(0.05)
     end(stack)
     bring_up(stack, say_nothing)

@@ -1,15 +1,12 @@
-"""HAProxy before the two servers, and callers who ask it without pause."""
+"""HAProxy before the two servers."""
 
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -64,44 +61,3 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-class Calls:
-    """What callers were answered; some keep their connection, others make one for each request."""
-
-    def __init__(self, url: str, token: str, record: Any, callers: int = 8) -> None:
-        self.answers: Counter[str] = Counter()
-        self.versions: Counter[int] = Counter()
-        self._guard = threading.Lock()
-        self._end = threading.Event()
-        self._ask = (url, {"Authorization": token}, {"records": [record]})
-        self._threads = [
-            threading.Thread(target=self._run, args=(bool(number % 2),), daemon=True)
-            for number in range(callers)
-        ]
-
-    def __enter__(self) -> Calls:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        for thread in self._threads:
-            thread.join(70)
-
-    def _run(self, keeps: bool) -> None:
-        url, headers, body = self._ask
-        client = httpx.Client(base_url=url, headers=headers, timeout=65)
-        while not self._end.wait(0.01):
-            try:
-                response = client.post("/v1/digits/predict", json=body)
-                told = str(response.status_code)
-            except httpx.HTTPError as error:
-                told = type(error).__name__
-            with self._guard:
-                self.answers[told] += 1
-            if not keeps:
-                client.close()
-                client = httpx.Client(base_url=url, headers=headers, timeout=65)
-        client.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs.schema import ChallengerConfig
-from flows.retrain.training import fit_rows
+from flows.retrain.training.fitting import fit_rows
 from models.estimators.fit_watch import SilentWatch
 from models.provenance.fit_inputs import FitInputs
 from models.versions.fitting import FittedModel

@@ -13,7 +13,7 @@ import pytest
 from flows.reproduce import differences, origin
 from flows.reproduce.reproducing import Reproduction, reproduce
 from flows.retention.snapshots import forget_snapshot
-from flows.retrain import training
+from flows.retrain.training import fitting
 from models.errors import UnknownVersion
 from models.provenance.fit_inputs import FIT
 from models.provenance.surroundings import installed
@@ -127,7 +127,7 @@ def test_an_older_version_is_made_again_by_what_the_store_tells(
     def write_as_before(*args: Any, inputs: object, **more: Any) -> Any:  # noqa: ARG001
         return write_artifact(*args, **more)
 
-    monkeypatch.setattr(training, "write_artifact", write_as_before)
+    monkeypatch.setattr(fitting, "write_artifact", write_as_before)
     for turn in range(3):
         orchard.take_in(400, edge=0.5 + turn / 100, seed=turn)
         version = orchard.retrain().version

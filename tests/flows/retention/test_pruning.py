@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from configs.schema import RetentionConfig
 from configs.settings import CHECKOUT
+from flows import loop
 from flows.retention import daily, history, mlflow_runs
 from flows.retention.files import weigh
 from flows.retention.pruning import prune
@@ -265,7 +267,11 @@ def test_a_table_that_cannot_be_read_is_told_and_the_day_after_is_another(
     with pytest.MonkeyPatch.context() as patched, caplog.at_level("WARNING"):
         patched.setattr(daily, "open_context", lambda *_args: moving)
         daily.prune_one(moving.settings, orchard.name)
+        patched.setattr(loop, "get_run_logger", lambda: logging.getLogger("run"))
+        patched.setattr(loop, "prune", prune)  # not as a task
+        loop._tidy(moving)  # the result of the run before it stands
     assert "what is old stays for now: the table of predictions at" in caplog.text
+    assert "what is old stays until the next run: the table of predictions at" in caplog.text
     folder.unlink()
     assert prune(moving, now=datetime.now(UTC)) is not None
     assert len(in_tables(moving.settings.home, orchard.name)) == 4

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
+from flows.retrain.idle import nothing_new
 from flows.retrain.production import NO_PRODUCTION
-from flows.retrain.sequence import nothing_new
 from models.production.contract import Version
 from store.snapshots.index import Snapshot
 

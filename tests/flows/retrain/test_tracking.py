@@ -25,7 +25,7 @@ from flows.retrain.tracking import (
     draw_confusion,
     draw_pictures,
 )
-from flows.retrain.training import Trained
+from flows.retrain.training.challenger import Trained
 from models.gate.checks import judge
 from models.gate.class_scores import Detail
 from models.shadows.evidence import RecordGain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from configs.schema import FieldConfig, RecordConfig, UseCase
 from features.records import rows as batches
 from features.records.rows import RowBatch, RowSource, record_bytes
 from models.streamed.sources import ChosenRows, gather, newest
-from store.errors import HistoryDamaged
+from store.errors import HistoryDamaged, SnapshotError
 from store.history.places import table_of
 from store.snapshots import opening, restoring
 from store.snapshots.frames import Frame, Newest
@@ -24,6 +25,7 @@ from store.snapshots.learned import NOTHING_LEARNED
 from store.snapshots.restoring import open_split, snapshot_rows
 from store.snapshots.rows_on_disk import RowsOnDisk
 from store.splits.taking import take_snapshot
+from tests.disks import fill, small_disk
 from tests.store.samples import test_rows as pears
 from tests.store.splits.test_taking import RECORDS, USE_CASE, store
 
@@ -145,3 +147,24 @@ def test_whether_there_are_many_is_told_by_what_a_record_takes(
     assert is_on_disk(all_of_them - 1)
     assert not is_on_disk(all_of_them - 1, Newest(taken.train_rows - 1))
     assert is_on_disk(all_of_them - 1, Newest(1, timedelta(minutes=1))), "nobody knows how many those are"
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_file_that_cannot_be_written_or_is_cut_off_is_told_with_its_place(
+    conn: psycopg.Connection[Any], tmp_path: Path, taken: Snapshot
+) -> None:
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        ballast = fill(disk)
+        with pytest.raises(SnapshotError, match=f"cannot be written to {disk}/rows-.*No space left"):
+            open_split(conn, pears.USE_CASE, tmp_path, taken.digest, disk)
+        ballast.unlink()
+        learn = open_split(conn, pears.USE_CASE, tmp_path, taken.digest, disk).learn
+        assert isinstance(learn, RowsOnDisk)
+        batches_read = iter(learn)
+        assert len(next(batches_read)) == 7
+        os.truncate(learn.path, learn.path.stat().st_size // 2)
+        with pytest.raises(SnapshotError, match=f"cannot be read from {learn.path}"):
+            list(batches_read)
+        learn.path.unlink()
+        with pytest.raises(SnapshotError, match=f"cannot be read from {learn.path}"):
+            list(learn)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from flows.retrain.held_run import holding_run
-from flows.retrain.sequence import NOTHING_CAME, Conduct, Ground, find_idle, prepare, skipped
+from flows.retrain.idle import NOTHING_CAME, NOTHING_CHANGED, Idle, find_idle, seen_now
+from flows.retrain.sequence import Conduct, Ground, prepare, skipped
 from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.runs.rows import find_run
 from store.snapshots.restoring import open_snapshot
@@ -13,6 +16,12 @@ from store.snapshots.uses import TRAIN
 from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
+
+
+def idle(orchard: Orchard, kind: str = "retrain", trigger: str = "schedule") -> Idle | None:
+    with orchard.context.connect() as conn:
+        seen = seen_now(conn, orchard.context.use_case)
+    return find_idle(orchard.context, kind, trigger, seen)
 
 
 def ground(orchard: Orchard, trigger: str) -> tuple[Ground, Conduct]:
@@ -29,7 +38,7 @@ def ground(orchard: Orchard, trigger: str) -> tuple[Ground, Conduct]:
 
 
 def test_a_schedule_with_nothing_new_reads_no_row(empty_orchard: Orchard) -> None:
-    assert find_idle(empty_orchard.context, "retrain", "schedule") is None, "there is no production"
+    assert idle(empty_orchard) is None, "there is no production"
     empty_orchard.take_in(600, edge=0.5)
     assert empty_orchard.retrain().outcome == "promoted"
     found, conduct = ground(empty_orchard, "schedule")
@@ -52,22 +61,66 @@ def test_a_schedule_with_nothing_new_reads_no_row(empty_orchard: Orchard) -> Non
 def test_nobody_else_is_sent_away(empty_orchard: Orchard, kind: str, trigger: str) -> None:
     empty_orchard.take_in(600, edge=0.5)
     empty_orchard.retrain()
-    assert find_idle(empty_orchard.context, "retrain", "schedule") is not None
-    assert find_idle(empty_orchard.context, kind, trigger) is None
+    assert idle(empty_orchard) is not None
+    assert idle(empty_orchard, kind, trigger) is None
 
 
 def test_new_labels_and_labels_that_were_taken_back_are_something_to_do(empty_orchard: Orchard) -> None:
     orchard = empty_orchard
     orchard.take_in(600, edge=0.5)
     orchard.retrain()
-    idle = find_idle(orchard.context, "retrain", "schedule")
-    assert idle is not None
+    found = idle(orchard)
+    assert found is not None
     context = orchard.context
     with context.connect() as conn:
-        frame = open_snapshot(conn, context.use_case, context.settings.home, idle[1].digest, use=TRAIN)
+        frame = open_snapshot(conn, context.use_case, context.settings.home, found.snapshot.digest, use=TRAIN)
         first = str(frame.identities[0])
         take_back(conn, orchard.name, LabelSelection((first,)), actor="ann", reason="absurd")
-    assert find_idle(orchard.context, "retrain", "schedule") is None
+    assert idle(orchard) is None
     ground(orchard, "schedule")
     orchard.take_in(5, edge=0.5, seed=2)
-    assert find_idle(orchard.context, "retrain", "schedule") is None
+    assert idle(orchard) is None
+
+
+def unbeaten(orchard: Orchard) -> Orchard:
+    """With a retrain behind it that learned what production had not, and promoted nothing."""
+    orchard.take_in(600, edge=0.5)
+    orchard.retrain()
+    orchard.take_in(40, edge=0.5, seed=3)
+    assert orchard.retrain().outcome not in ("promoted", "skipped")
+    return orchard
+
+
+def test_a_schedule_does_not_repeat_what_promoted_nothing(empty_orchard: Orchard) -> None:
+    orchard = unbeaten(empty_orchard)
+    found, conduct = ground(orchard, "schedule")
+    assert found.missing == NOTHING_CHANGED
+    assert {"snapshot", "production"}.isdisjoint(conduct.seconds)
+    again, _ = ground(orchard, "schedule")
+    assert again.missing == NOTHING_CHANGED
+    assert again.seen == found.seen, "it counts from when something was done"
+    assert idle(orchard, "retrain", "person") is None, "a person may"
+    changed = orchard.changed(training={"seed": 5})
+    assert idle(changed) is None, "another configuration may come to something else"
+    orchard.take_in(1, edge=0.5, seed=4)
+    assert idle(orchard) is None, "a label has come"
+
+
+def test_what_promoted_nothing_is_repeated_after_a_while(
+    empty_orchard: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchard = unbeaten(empty_orchard)
+    assert idle(orchard) is not None
+    monkeypatch.setattr("flows.retrain.idle.LONGEST", timedelta(0))
+    assert idle(orchard) is None
+
+
+def test_a_retrain_with_a_challenger_that_failed_is_repeated(empty_orchard: Orchard) -> None:
+    orchard = unbeaten(empty_orchard)
+    with orchard.context.connect() as conn:
+        conn.execute(
+            """UPDATE run SET result = jsonb_set(result, '{failures}', '{"full": "no memory"}')
+            WHERE id = (SELECT id FROM run WHERE use_case = %s ORDER BY finished_at DESC LIMIT 1)""",
+            (orchard.name,),
+        )
+    assert idle(orchard) is None

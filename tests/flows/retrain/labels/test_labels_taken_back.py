@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flows.retrain import steps
+from flows.retrain.idle import nothing_new
 from flows.retrain.production import find_production
-from flows.retrain.sequence import nothing_new
 from models.production.tags import SNAPSHOT_TAG
 from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.snapshots.index import find_snapshot

@@ -13,8 +13,8 @@ from flows.cli.commands.training import _link_line
 from flows.retention.versions import prune_versions
 from flows.retrain import steps
 from flows.retrain.links.incumbents import find_links, learned_by_any
-from flows.retrain.plan import planned_challengers, planned_links
 from flows.retrain.production import find_production
+from flows.retrain.training.plan import planned_challengers, planned_links
 from models.production import ledger
 from models.production.ledger import Entry
 from models.versions.artifact import read_manifest

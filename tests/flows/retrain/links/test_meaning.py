@@ -22,7 +22,7 @@ from flows.batch.evaluate import evaluate
 from flows.cli.commands.predictions import _answer_file
 from flows.doctor import _configs
 from flows.reproduce.reproducing import reproduce
-from flows.retrain.plan import planned_links
+from flows.retrain.training.plan import planned_links
 from models.versions.artifact import read_manifest, read_probe
 from store.ingest.files import ingest_file
 from store.runs.rows import last_run

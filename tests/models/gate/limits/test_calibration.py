@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from configs.schema import FieldConfig, GateConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
-from flows.retrain.judging import judge_answers
+from flows.retrain.judging.deciding import judge_answers
 from models.gate.answers import JudgedAnswers
 from models.gate.decision import GateDecision
 from models.shadows.evidence import RecordGain

@@ -17,7 +17,7 @@ from configs.schema import (
     TargetConfig,
     UseCase,
 )
-from flows.retrain.judging import judge_answers
+from flows.retrain.judging.deciding import judge_answers
 from models.gate.answers import JudgedAnswers
 from models.gate.decision import GateDecision
 from models.gate.limits.slices import Slice, find_slices, judge_slices

@@ -17,15 +17,15 @@ from configs.schema import ChallengerConfig, TrainingConfig, UseCase
 from configs.settings import Settings, read_settings
 from features.errors import SourceError
 from flows.batch.evaluate import evaluate
-from flows.retrain.checkpoints import (
+from flows.retrain.held_run import HeldRun
+from flows.retrain.training.challenger import RunInputs, Trained, train_challenger
+from flows.retrain.training.checkpoints import (
     checkpoint_folder,
     clear_checkpoints,
     discarding_if_stopped,
     noted_snapshot,
 )
-from flows.retrain.held_run import HeldRun
-from flows.retrain.plan import planned_challengers
-from flows.retrain.training import Trained, train_challenger
+from flows.retrain.training.plan import planned_challengers
 from models.errors import TrainingStopped
 from models.versions.artifact import Lineage
 from store.snapshots.frames import Frame, SplitRows
@@ -92,17 +92,9 @@ def train(
             held.stop.set()
 
     held = HeldRun("run", 1, "", follow)
-    return train_challenger(
-        use_case,
-        SplitRows.of(frame(use_case.target.classes)),
-        challenger,
-        held=held,
-        workdir=workdir,
-        lineage=Lineage(snapshot_digest="abc"),
-        parent=None,
-        learned=NOTHING_LEARNED,
-        checkpoint_dir=folder,
-    )
+    rows, lineage = SplitRows.of(frame(use_case.target.classes)), Lineage(snapshot_digest="abc")
+    inputs = RunInputs(use_case, rows, NOTHING_LEARNED, lineage, None, workdir)
+    return train_challenger(challenger, inputs, held, checkpoint_dir=folder)
 
 
 def test_a_stopped_training_goes_on_after_its_last_whole_epoch(use_case: UseCase, tmp_path: Path) -> None:

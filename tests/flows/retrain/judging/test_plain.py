@@ -10,9 +10,10 @@ import pytest
 from mlflow import MlflowClient
 
 from configs.schema import UseCase
-from flows.retrain.judging import Judgement, judge_answers
-from flows.retrain.plain.challenger import PLAIN, plain_challenger
-from flows.retrain.plain.standing import keep_configured, plain_standing
+from flows.retrain.judging.deciding import judge_answers
+from flows.retrain.judging.judgement import Judgement
+from flows.retrain.judging.plain import keep_configured, plain_standing
+from flows.retrain.training.plain import PLAIN, plain_challenger
 from models.gate.answers import JudgedAnswers
 from models.gate.decision import best
 from models.retraining.backlog import read_production

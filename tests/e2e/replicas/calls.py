@@ -10,9 +10,6 @@ from typing import Any, Self
 
 import httpx
 
-REST = 0.05
-"""Seconds between two requests of a caller."""
-
 
 class Calls:
     """Some callers keep their connection, others make one for each request; nothing is sent twice.
@@ -20,8 +17,9 @@ class Calls:
     Args:
         urls: by server, its address.
         path: what is asked.
-        own: address of this machine that callers ask from.
+        own: address of this machine that callers ask from; None: any.
         each: callers of a server.
+        rest: seconds between two requests of a caller.
     """
 
     def __init__(
@@ -30,8 +28,9 @@ class Calls:
         path: str,
         headers: Mapping[str, str],
         body: Any,
-        own: str,
+        own: str | None = None,
         each: int = 2,
+        rest: float = 0.05,
     ) -> None:
         self.answers: dict[str, Counter[str]] = {name: Counter() for name in urls}
         self.first: dict[tuple[str, int], float] = {}
@@ -40,6 +39,7 @@ class Calls:
         self._guard = threading.Lock()
         self._end = threading.Event()
         self._path, self._headers, self._body, self._own = path, dict(headers), body, own
+        self._rest = rest
         self._threads = [
             threading.Thread(target=self._run, args=(name, url, bool(number % 2)), daemon=True)
             for name, url in urls.items()
@@ -57,14 +57,19 @@ class Calls:
             thread.join(70)
 
     @property
+    def told(self) -> Counter[str]:
+        """What all servers answered."""
+        return sum(self.answers.values(), Counter())
+
+    @property
     def sent(self) -> int:
         """Requests that have ended, however."""
-        return sum(counted.total() for counted in self.answers.values())
+        return self.told.total()
 
     @property
     def failed(self) -> int:
         """Those that were not answered with 200."""
-        return self.sent - sum(counted["200"] for counted in self.answers.values())
+        return self.sent - self.told["200"]
 
     def _client(self, url: str) -> httpx.Client:
         transport = httpx.HTTPTransport(local_address=self._own)
@@ -72,7 +77,7 @@ class Calls:
 
     def _run(self, name: str, url: str, keeps: bool) -> None:
         client = self._client(url)
-        while not self._end.wait(REST):
+        while not self._end.wait(self._rest):
             version = None
             try:
                 response = client.post(self._path, json=self._body)

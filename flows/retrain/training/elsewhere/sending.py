@@ -6,27 +6,23 @@ import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from configs.schema import ChallengerConfig, UseCase
+from configs.schema import ChallengerConfig
 from features.records.contract import Columns
 from flows.compute.columns import pack_columns
 from flows.compute.contract import Pool
 from flows.compute.inside import unpack_folder
-from flows.retrain.checkpoints import checkpoint_folder
-from flows.retrain.elsewhere.making import make_ordered
-from flows.retrain.elsewhere.orders import Made, Order, Sent, pack_rows
 from flows.retrain.held_run import HeldRun
-from flows.retrain.training import Trained, rows_to_learn, take_up
+from flows.retrain.training.challenger import RunInputs, Trained, take_up
+from flows.retrain.training.checkpoints import checkpoint_folder
+from flows.retrain.training.elsewhere.making import make_ordered
+from flows.retrain.training.elsewhere.orders import Made, Order, Sent, pack_rows
+from flows.retrain.training.rows import rows_to_learn
 from models.errors import CannotUpdate, ModelError, TrainingStopped
-from models.shadows.record import Record
-from models.versions.artifact import Lineage
-from store.snapshots.frames import SplitRows
-from store.snapshots.learned import AnyLearned
 from store.snapshots.rows_on_disk import RowsOnDisk
 
 LOOK_SECONDS = 0.5
@@ -35,48 +31,36 @@ Taking = Callable[[Callable[..., Any]], Callable[..., Any]]
 """The step as it is to be called, as `flows.retrain.sequence.Conduct` has it."""
 
 
-@dataclass(frozen=True)
-class Ordering:
-    """What all challengers of a run are made of."""
-
-    use_case: UseCase
-    home: Path
-    rows: SplitRows
-    learned: AnyLearned
-    record: Record
-    lineage: Lineage
-    parent: Path | None
-    workdir: Path
-
-
 def train_side_by_side(
     pool: Pool,
     held: HeldRun,
     planned: Sequence[ChallengerConfig],
-    ordering: Ordering,
+    inputs: RunInputs,
+    home: Path,
     taking: Taking = lambda step: step,
 ) -> tuple[dict[str, Trained], dict[str, ModelError]]:
     """Have challengers made by a pool.
 
     Args:
+        home: where checkpoints and vectors of texts are kept, for what is made on this machine.
         taking: makes a Prefect task of the step that waits for one, so that each is seen.
 
     Returns:
-        Those made, and what went wrong with the others, both in the order of the plan.
+        Those made, and what went wrong with the others.
 
     Raises:
         TrainingStopped: somebody asked for it; what was begun elsewhere is given up.
         ComputeError: the pool cannot do it.
     """
-    orders, errors = _orders(pool, held, planned, ordering)
-    holdout = ordering.rows.holdout.columns
+    orders, errors = _orders(pool, held, planned, inputs, home)
+    holdout = inputs.rows.holdout.columns
     step = taking(train_elsewhere)
     made: dict[str, Trained] = {}
     with ThreadPoolExecutor(max(1, len(orders))) as threads:
         waiting = {
             # Each in a copy of this context, by which Prefect knows whose task it is.
             name: threads.submit(
-                contextvars.copy_context().run, step, name, pool, held, order, sent, holdout, ordering.workdir
+                contextvars.copy_context().run, step, name, pool, held, order, sent, holdout, inputs.workdir
             )
             for name, (order, sent) in orders.items()
         }
@@ -90,11 +74,7 @@ def train_side_by_side(
             except BaseException:
                 pool.close()  # those that wait for the others are told, as the run fails with this one
                 raise
-    in_order = [one.name for one in planned]
-    return (
-        {name: made[name] for name in in_order if name in made},
-        {name: errors[name] for name in in_order if name in errors},
-    )
+    return made, errors
 
 
 def train_elsewhere(
@@ -131,19 +111,19 @@ def train_elsewhere(
 
 
 def _orders(
-    pool: Pool, held: HeldRun, planned: Sequence[ChallengerConfig], ordering: Ordering
+    pool: Pool, held: HeldRun, planned: Sequence[ChallengerConfig], inputs: RunInputs, home: Path
 ) -> tuple[dict[str, tuple[Order, Sent]], dict[str, ModelError]]:
     """What is sent for each challenger, where most learn from the same rows; and what cannot be ordered."""
-    use_case, split, here = ordering.use_case, ordering.rows, pool.is_here
+    use_case, split, here = inputs.use_case, inputs.rows, pool.is_here
     holdout = pool.share(pack_columns(split.holdout.columns))
-    parent = None if ordering.parent is None else pool.share_folder(ordering.parent)
+    parent = None if inputs.parent is None else pool.share_folder(inputs.parent)
     count = held.options.sample_count
     shared: dict[bytes, Any] = {}
     orders: dict[str, tuple[Order, Sent]] = {}
     errors: dict[str, ModelError] = {}
     for challenger in planned:
         try:
-            rows = rows_to_learn(use_case, split.learn, challenger, ordering.learned, count)
+            rows = rows_to_learn(use_case, split.learn, challenger, inputs.learned, count)
         except CannotUpdate as error:
             errors[challenger.name] = error
             continue
@@ -155,12 +135,12 @@ def _orders(
             use_case,
             challenger,
             count,
-            ordering.record,
-            ordering.lineage,
+            inputs.record,
+            inputs.lineage,
             topic=f"{held.run_id}.{challenger.name}",
-            home=ordering.home if here else None,
-            directory=ordering.workdir / challenger.name if here else None,
-            checkpoint_dir=checkpoint_folder(ordering.home, use_case, challenger) if here else None,
+            home=home if here else None,
+            directory=inputs.workdir / challenger.name if here else None,
+            checkpoint_dir=checkpoint_folder(home, use_case, challenger) if here else None,
         )
         orders[challenger.name] = order, Sent(shared[key], holdout, parent)
     return orders, errors

@@ -24,11 +24,11 @@ from features.records.contract import Columns
 from flows.context import LoopContext
 from flows.retrain import outcome
 from flows.retrain.held_run import HeldRun
-from flows.retrain.judging import judge_answers, judge_challengers
+from flows.retrain.judging.deciding import judge_answers, judge_challengers
+from flows.retrain.judging.run import judge_all, original_rows
 from flows.retrain.production import NO_PRODUCTION, Production
-from flows.retrain.steps import judge_all, original_rows
 from flows.retrain.tracking import Evidence
-from flows.retrain.training import Trained
+from flows.retrain.training.challenger import Trained
 from models.errors import ModelError
 from models.estimators.fit_watch import SilentWatch
 from models.gate.answers import JudgedAnswers

@@ -15,7 +15,8 @@ from configs.schema import (
     TrainingConfig,
     UseCase,
 )
-from flows.retrain.plan import drawn, planned_challengers
+from flows.retrain.training.plan import planned_challengers
+from flows.retrain.training.rows import drawn
 from store.snapshots.frames import Frame
 
 FULL = ChallengerConfig(name="full")

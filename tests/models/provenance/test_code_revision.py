@@ -1,4 +1,4 @@
-"""What the steps of a retrain look up around them."""
+"""The state of the code that made a version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import flows.retrain.steps as steps
+from models.provenance import code_revision as revision
 
 NOBODY = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
 
@@ -28,13 +28,13 @@ def test_the_revision_is_read_without_writing_to_the_checkout(
     git(tmp_path, "commit", "--quiet", "--message", "first")
     os.utime(source, (1, 1))  # so that git would like to refresh its index
     index = (tmp_path / ".git" / "index").read_bytes()
-    monkeypatch.setattr(steps, "CHECKOUT", tmp_path)
-    steps.code_revision.cache_clear()
+    monkeypatch.setattr(revision, "CHECKOUT", tmp_path)
+    revision.code_revision.cache_clear()
     try:
-        assert len(steps.code_revision()) == 40
+        assert len(revision.code_revision()) == 40
         source.write_text("x = 2\n")
-        steps.code_revision.cache_clear()
-        assert steps.code_revision().endswith("+changes")
+        revision.code_revision.cache_clear()
+        assert revision.code_revision().endswith("+changes")
     finally:
-        steps.code_revision.cache_clear()
+        revision.code_revision.cache_clear()
     assert (tmp_path / ".git" / "index").read_bytes() == index

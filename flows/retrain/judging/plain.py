@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from configs.schema import UseCase
-from flows.retrain.judging import Judgement
-from flows.retrain.plain.challenger import PLAIN
+from flows.retrain.judging.judgement import Judgement
+from flows.retrain.training.plain import PLAIN
 from models.gate.comparison import compare
 from models.gate.decision import OPENINGS, Gain, best, weigh
 from models.metrics.catalogue import rises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,10 +13,11 @@ import pytest
 from configs.schema import UseCase
 from configs.settings import read_settings
 from flows.context import LoopContext
-from flows.retrain.held_run import HeldRun, RunWatch
+from flows.retrain.held_run import HeldRun
 from flows.retrain.production import NO_PRODUCTION
-from flows.retrain.steps import train_all
-from flows.retrain.training import Trained
+from flows.retrain.training.challenger import Trained
+from flows.retrain.training.run import train_all
+from flows.retrain.training.watching import ReportingWatch
 from models.errors import NoChallenger, TrainingError
 from models.estimators.logistic import Logistic
 from models.production.registry import Registry
@@ -94,7 +96,8 @@ def test_the_reason_of_a_single_one_stands_alone(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_is_left_out_of_the_progress() -> None:
     said: list[Any] = []
-    watch = RunWatch(HeldRun("run", 1, "", said.append), "full")
+    held = HeldRun("run", 1, "", said.append)
+    watch = ReportingWatch(partial(held.say, "train", challenger="full"), held.should_stop)
     watch.epoch(1, 3, {"loss": math.nan, "accuracy": 0.5})
     watch.batch(2, 1, 3, {"loss": math.inf})
     assert "loss" not in said[0]

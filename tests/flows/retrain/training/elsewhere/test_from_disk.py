@@ -13,7 +13,7 @@ from models.estimators.streaming.xgboost import Xgboost
 from models.versions.artifact import read_fit
 from store.snapshots import restoring
 from tests.dask_clusters import dask_processes
-from tests.flows.retrain.elsewhere.test_on_dask import answers_of, train, with_pool
+from tests.flows.retrain.training.elsewhere.test_on_dask import answers_of, train, with_pool
 from tests.flows.retrain.turns import Orchard
 
 BATCHES = {"estimator": "logistic_batches"}

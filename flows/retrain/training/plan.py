@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from configs.pretrained.text_models import link_problem
 from configs.run_options import RunOptions
 from configs.schema import ChallengerConfig, ModelConfig, UseCase
-from features.records.rows import RowSource
+from flows.retrain.production import Production
+from flows.retrain.training.plain import PLAIN, plain_challenger
 from models.errors import ModelError
 from models.estimators.catalogue import make_estimator
 from models.estimators.contract import can_update
-from models.streamed.sources import ChosenRows
 
 WARM = "warm"
 EPOCHS = {"full": "epochs", "warm": "update_epochs"}
 """Parameter that counts the epochs of a fit."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The challengers of a run, by what each is made for."""
+
+    candidates: tuple[ChallengerConfig, ...]
+    """They compete for production's place."""
+    plain: ChallengerConfig | None
+    """Stands beside them, and in nobody's place; None: none does."""
+    links: tuple[ChallengerConfig, ...]
+    """Of the chain."""
+
+    @property
+    def all(self) -> tuple[ChallengerConfig, ...]:
+        """In the order in which they are made."""
+        return (*self.candidates, *(() if self.plain is None else (self.plain,)), *self.links)
+
+
+def plan_run(use_case: UseCase, kind: str, options: RunOptions, production: Production) -> Plan:
+    """What a run of this kind makes."""
+    candidates = planned_challengers(use_case, kind, options, production=_estimator_of(use_case, production))
+    plain = None if kind == "train" else plain_challenger(use_case, first=production.artifact is None)
+    return Plan(candidates, plain, planned_links(use_case, kind, options))
+
+
 def planned_challengers(
     use_case: UseCase, kind: str, options: RunOptions, *, production: ModelConfig | None
 ) -> tuple[ChallengerConfig, ...]:
-    """The challengers of a run.
+    """The challengers of a run that compete for production's place.
 
     A `train` run continues from production, by the challengers with `fit: warm` or, where none is
     configured, by one made of `training.warm`. Where nothing can be continued (no production yet, or one
@@ -56,13 +79,17 @@ def planned_links(use_case: UseCase, kind: str, options: RunOptions) -> tuple[Ch
     )
 
 
-def drawn(rows: RowSource, count: int | None, seed: int) -> RowSource:
-    """`count` of the rows, drawn by chance and in their order; all where there are no more."""
-    if count is None or count >= len(rows):
-        return rows
-    picked = np.zeros(len(rows), dtype=np.bool_)
-    picked[np.random.default_rng(seed).choice(len(rows), size=count, replace=False)] = True
-    return ChosenRows(rows, picked)
+def _estimator_of(use_case: UseCase, production: Production) -> ModelConfig | None:
+    """By which production was made, for a warm start; one that does not load counts as the configured one."""
+    if production.artifact is None:
+        return None
+    loaded = production.predictor
+    if loaded is None:
+        return use_case.model
+    made = loaded.manifest
+    if made.challenger == PLAIN and made.estimator != use_case.model.estimator:
+        return None  # nobody configured it, so nothing goes on from it
+    return ModelConfig(estimator=made.estimator, params=made.params)
 
 
 def _with_epochs(challenger: ChallengerConfig, epochs: int | None) -> ChallengerConfig:

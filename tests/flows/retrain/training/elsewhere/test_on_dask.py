@@ -19,7 +19,8 @@ from flows.compute.errors import ComputeUnavailable, WorkLost
 from flows.retrain import steps
 from flows.retrain.held_run import HeldRun, holding_run
 from flows.retrain.production import find_production
-from flows.retrain.training import Trained
+from flows.retrain.training.challenger import Trained
+from flows.retrain.training.run import train_all
 from models.errors import TrainingStopped
 from store.runs.lifecycle import request_stop
 from tests.dask_clusters import DaskProcesses, dask_processes
@@ -61,7 +62,7 @@ def train(
         production = find_production(context)
         snapshot = steps.snapshot_rows(context, production)
         rows = steps.read_rows(context, held, production, snapshot, workdir)
-        return steps.train_all(context, held, production, snapshot, rows, trigger="person", workdir=workdir)
+        return train_all(context, held, production, snapshot, rows, trigger="person", workdir=workdir)
 
 
 def answers_of(made: Mapping[str, Trained], orchard: Orchard) -> dict[str, bytes]:

@@ -1,0 +1,1 @@
+"""Challengers judged on held-out rows: by what circumstances, and where a plain model stands beside them."""

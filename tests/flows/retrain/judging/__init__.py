@@ -1,0 +1,1 @@
+"""Challengers judged."""

@@ -1,1 +1,0 @@
-"""A plain model beside the configured ones."""
