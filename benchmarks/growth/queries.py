@@ -28,7 +28,7 @@ from rich.console import Console
 from benchmarks.growth.filling import fill, train
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, read_settings
-from flows.status import stored_facts
+from flows.status.use_cases import stored_facts
 from models.production.contract import RegistryReader, Version
 from models.production.tags import SNAPSHOT_TAG
 from service.metrics import Metrics

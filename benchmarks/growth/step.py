@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -159,11 +160,20 @@ def drift(context: LoopContext, watch: Watch) -> Found:
     return {"outcome": report.findings.verdict, "reason": report.findings.reason}
 
 
+def _stored_facts() -> Callable[..., object]:
+    """What `ratchet status` asks of database and registry; all of it was one file in older checkouts."""
+    try:
+        room: Any = import_module("flows.status.use_cases")
+    except ModuleNotFoundError:
+        room = import_module("flows.status")
+    found: Callable[..., object] = getattr(room, "stored_facts", None) or room._stored
+    return found
+
+
 def questions(context: LoopContext, watch: Watch) -> Found:
     """What `ratchet status`, /health, /metrics and the page's reports ask of database and registry."""
     from prometheus_client import CollectorRegistry
 
-    from flows import status as status_room
     from models.production.registry_rest import open_registry
     from service.metrics import Metrics
     from service.state import health
@@ -177,7 +187,7 @@ def questions(context: LoopContext, watch: Watch) -> Found:
     watch.begin()
     settings, use_case = context.settings, context.use_case
     database, registry = Database(settings), open_registry(settings.mlflow_uri)
-    stored = getattr(status_room, "stored_facts", None) or cast(Any, status_room)._stored
+    stored = _stored_facts()
     facts = getattr(health, "read_facts", None) or cast(Any, health)._read_facts
 
     def ask_status() -> None:

@@ -88,7 +88,8 @@ class TabularEncoder:
             np.array(state.get(key, np.full(len(self._median), limit)), dtype=np.float64)
             for key, limit in (("floor", -LIMIT), ("ceiling", LIMIT))
         )
-        self._without_sentinels: bool = "floor" in state
+        dates = any(kind == "datetime" for _, kind in self._derived)
+        self._without_sentinels: bool = "floor" in state and dates
         # Those of earlier releases have no outer bounds either, and a warm start from one learns as it did.
         self._outer = tuple(
             np.array([_bound(value) for value in state.get(key, [limit] * len(self._median))])
@@ -234,7 +235,11 @@ class TabularEncoder:
         if self._place_lookups:
             encoded[:, self._width - len(self._place_lookups) :] = self._category_places(columns, rows)
         encoded[:, count : count + len(self._nullable)] = missing[:, self._nullable]
-        flat[self._category_cells(columns, rows)] = 1
+        if rows == 1:  # as is usual in serving: by cell, for a fraction of what arrays of them take
+            for name, lookup in zip(self._one_hot, self._lookups, strict=True):
+                flat[lookup.get(columns[name].item(), -1)] = 1
+        else:
+            flat[self._category_cells(columns, rows)] = 1
         return encoded
 
     def fit_rows(self, columns: Columns) -> NDArray[np.bool_]:
@@ -393,8 +398,11 @@ def _gather(columns: Columns, numbers: Sequence[str], derived: Sequence[tuple[st
     """A new array (n, numbers and derived numbers)."""
     parts = [DERIVED[kind].compute(columns[name]) for name, kind in derived]
     values = np.empty((row_count(columns), len(numbers) + sum(part.shape[1] for part in parts)))
-    for place, name in enumerate(numbers):
-        values[:, place] = columns[name]
+    if len(values) == 1 and numbers:  # by one call, not one for each
+        np.concatenate([columns[name] for name in numbers], out=values[0, : len(numbers)], casting="unsafe")
+    else:
+        for place, name in enumerate(numbers):
+            values[:, place] = columns[name]
     if parts:
         values[:, len(numbers) :] = np.concatenate(parts, axis=1)
     return values

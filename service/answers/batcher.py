@@ -137,12 +137,14 @@ class Batcher(Generic[Q, A]):
         self.add(request, answerer, future)
         return future
 
-    def add(self, request: Q, answerer: Answerer[Q, A], waiter: Waiter[A]) -> None:
+    def add(self, request: Q, answerer: Answerer[Q, A], waiter: Waiter[A], *, alone: bool = False) -> None:
         """Add a request to the next batch, and tell a waiter what comes of it, once the batch has run.
 
         Args:
             answerer: answers the batch; one and the same in all calls.
             waiter: raises nothing, as others wait behind it.
+            alone: nobody else is asking, so there is nobody to share a batch with: where nothing runs, and
+                the request is one that the loop may answer, it is answered before this returns.
 
         Raises:
             Overloaded: too many records wait already.
@@ -150,6 +152,9 @@ class Batcher(Generic[Q, A]):
         """
         if self._abandoned is not None:
             raise self._abandoned
+        if alone and not self._busy and self._is_cheap(request.count):
+            self._deliver([(request, waiter)], self._run(answerer, [request], request.count))
+            return
         waiting = self._waiting
         if waiting and waiting + request.count > self._max_waiting:
             raise Overloaded(waiting, self._max_waiting)
@@ -178,8 +183,8 @@ class Batcher(Generic[Q, A]):
         if taken is None:
             return
         batch, rows = taken
-        if self._inline and self._row_seconds * rows <= INLINE_SECONDS:
-            self._deliver(batch, self._run(batch, rows))
+        if self._is_cheap(rows):
+            self._deliver(batch, self._run_batch(batch, rows))
             if self._pending:
                 self._loop.call_soon(self._next)
             else:  # idle again; requests come in on the loop, so none has come meanwhile
@@ -190,7 +195,7 @@ class Batcher(Generic[Q, A]):
     def _run_elsewhere(self, batch: Batch[Q, A], rows: int) -> None:
         """Run this batch and those that gathered meanwhile, without a detour over the loop."""
         while True:
-            self._loop.call_soon_threadsafe(self._deliver, batch, self._run(batch, rows))
+            self._loop.call_soon_threadsafe(self._deliver, batch, self._run_batch(batch, rows))
             taken = self._take()
             if taken is None:
                 return
@@ -228,12 +233,19 @@ class Batcher(Generic[Q, A]):
         self._pace += SMOOTHING * (pace - self._pace) if self._pace else pace
         self._room = min(self._max_waiting, int(self._pace * PATIENCE_SECONDS))
 
-    def _run(self, batch: Batch[Q, A], rows: int) -> list[A | ServiceError]:
-        started = perf_counter()
+    def _is_cheap(self, rows: int) -> bool:
+        """Whether a batch of so many records may run on the loop."""
+        return self._inline and self._row_seconds * rows <= INLINE_SECONDS
+
+    def _run_batch(self, batch: Batch[Q, A], rows: int) -> list[A | ServiceError]:
         answerer = self._answerer
         assert answerer is not None  # it is, while there is a batch
+        return self._run(answerer, [request for request, _ in batch], rows)
+
+    def _run(self, answerer: Answerer[Q, A], requests: list[Q], rows: int) -> list[A | ServiceError]:
+        started = perf_counter()
         self.batches += 1
-        results = settle(answerer.answer, answerer.failure, [request for request, _ in batch])
+        results = settle(answerer.answer, answerer.failure, requests)
         seconds, usual = (perf_counter() - started) / rows, self._row_seconds
         self._row_seconds += SMOOTHING * ((min(seconds, MOST_RISE * usual) if usual else seconds) - usual)
         return results

@@ -185,8 +185,11 @@ class PredictPipeline:
             await keep_labels(request, response.ids, self.documents(request))
         return response.body
 
-    def begin(self, body: bytes, waiter: Waiter[PredictResponse]) -> bool:
+    def begin(self, body: bytes, waiter: Waiter[PredictResponse], *, alone: bool = False) -> bool:
         """Tell a waiter the answer to a request without labels that is read at once; False: it is another.
+
+        Args:
+            alone: as in `Batcher.add`.
 
         Raises:
             ServiceError: `predict` would raise it as well.
@@ -196,7 +199,7 @@ class PredictPipeline:
         request = self.reader.read_fast(body)
         if request is None or request.labels is not None:
             return False
-        self.batcher.add(request, self, waiter)
+        self.batcher.add(request, self, waiter, alone=alone)
         return True
 
     async def check(self, records: list[Any]) -> PredictRequest:

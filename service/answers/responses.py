@@ -6,9 +6,8 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -30,6 +29,7 @@ CLOCKS_SECONDS = 60.0
 """By which clocks of servers may differ."""
 DRAW_BYTES = 4
 """Of chance, for each answer: whether it is one of the audit sample."""
+DRAWS_AHEAD = 1024
 
 
 class PredictionIds:
@@ -42,6 +42,7 @@ class PredictionIds:
     def __init__(self) -> None:
         self._counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
         self._node = os.urandom(6).hex()[1:]
+        self._draws: Iterator[int] = iter(())
 
     def take(self, count: int, now_ns: int, audit: int = 0) -> list[str]:
         """New ids for answers given now.
@@ -53,11 +54,19 @@ class PredictionIds:
         prefix, node, counter = f"{time_ms[:8]}-{time_ms[8:]}-7", self._node, self._counter
         ids = []
         # Nobody can tell beforehand: neither the record nor the ids before say anything of the draw.
-        for draw in memoryview(os.urandom(DRAW_BYTES * count)).cast("I"):
+        for draw in self._draw(count):
             number = (next(counter) & 0xFFFFFF).to_bytes(3, "big").hex()
             mark = AUDITED if draw < audit else NOT_AUDITED
             ids.append(f"{prefix}{number[:3]}-{VARIANT}{number[3:]}-{node}{mark}")
         return ids
+
+    def _draw(self, count: int) -> Sequence[int]:
+        """As many draws of 32 bits; fetched many at a time, as each call of the system costs microseconds."""
+        while True:
+            drawn = list(itertools.islice(self._draws, count))  # by one thread at a time, as it is of C
+            if len(drawn) == count:
+                return drawn
+            self._draws = iter(memoryview(os.urandom(DRAW_BYTES * max(count, DRAWS_AHEAD))).cast("I"))
 
 
 def answered_at(prediction_id: str) -> datetime | None:
@@ -71,8 +80,7 @@ def answered_at(prediction_id: str) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if is_ours else None
 
 
-@dataclass(frozen=True, slots=True)
-class PredictResponse:
+class PredictResponse(NamedTuple):
     """What one request gets, and what the log keeps of it."""
 
     body: bytes
@@ -136,7 +144,9 @@ class ResponseWriter:
         return [self._one(request, rows, tail) for request, tail in zip(requests, tails, strict=False)]
 
     def _one(self, request: PredictRequest, rows: Iterator[Any], tail: bytes) -> PredictResponse:
-        answers, lines, ids = [], [], []
+        answers: list[bytes] = []
+        lines: list[bytes] = []
+        ids: list[str] = []
         use_case, key = self._use_case, self._key
         nothing: list[Any] = [None] * request.count
         for own_id, group in zip(request.record_ids or nothing, request.groups or nothing, strict=True):

@@ -69,6 +69,15 @@ class _Refused:
     message_event = asyncio.Event()
 
 
+class Asking:
+    """Who asked last. One that asks again, when no other has since, is alone.
+
+    An object of its own: setting an attribute of a class makes Python forget what it knows of its methods.
+    """
+
+    last: GuardedConnection | None = None
+
+
 class GuardedConnection(HttpToolsProtocol):
     """One connection."""
 
@@ -80,6 +89,7 @@ class GuardedConnection(HttpToolsProtocol):
     ranking: ClassVar[Ranking[GuardedConnection]] = Ranking()
     every: ClassVar[set[GuardedConnection]] = set()
     """Those of this worker that are open."""
+    asking: ClassVar[Asking] = Asking()
     _looking: ClassVar[bool] = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -105,7 +115,8 @@ class GuardedConnection(HttpToolsProtocol):
         self._begun: DirectExchange | None = None
         """What was begun by what is being read, and keeps the connection."""
         self._idle_since = 0.0
-        GuardedConnection.every = cast("set[GuardedConnection]", self.connections)
+        if GuardedConnection.every is not self.connections:  # as setting it makes Python forget: see `Asking`
+            GuardedConnection.every = cast("set[GuardedConnection]", self.connections)
         if not GuardedConnection._looking:
             GuardedConnection._looking = True
             self.loop.call_later(LOOK_SECONDS, _look_over, self.loop, self.connections)
@@ -114,6 +125,12 @@ class GuardedConnection(HttpToolsProtocol):
             if len(self.connections) > self.most + SPARE:
                 self.transport.write(_written(self._too_many(), close=True))
                 self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        super().connection_lost(exc)
+        if self.asking.last is self:
+            self.asking.last = None
 
     def data_received(self, data: bytes) -> None:
         """Something came; a head that does not end is cut off."""
@@ -135,6 +152,7 @@ class GuardedConnection(HttpToolsProtocol):
         super().on_message_begin()
         self.since, self.received, self._counted, self._earned, self._head = self.loop.time(), 0, 0, 0.0, 0
         self._due = self._began = self._in_head = self._in_message = True
+        self.asking.last = self
 
     def on_headers_complete(self) -> None:
         """The head is whole; where there is no room for the request, that is said at once."""
@@ -250,22 +268,26 @@ class GuardedConnection(HttpToolsProtocol):
         exchange = self.front.find_known(data, self.server)
         if exchange is None:
             return False
-        if not self._begin(exchange):
-            self._general = True
-            return False
-        self.cycle, self.url = cast(Any, exchange), exchange.scope["raw_path"]
+        alone = self.asking.last is self
+        self.asking.last = self
+        before, self.cycle, self.url = self.cycle, cast(Any, exchange), exchange.scope["raw_path"]
         self.since, self.received, self._counted, self._earned = self.loop.time(), len(exchange.body), 0, 0.0
         self._due, self._began = False, True
+        if not self._begin(exchange, alone=alone):
+            self.cycle, self._general = before, True
+            return False
         return True
 
-    def _begin(self, exchange: DirectExchange) -> bool:
+    def _begin(self, exchange: DirectExchange, *, alone: bool = False) -> bool:
+        """Have a request answered, at once where its caller is alone; False: it has to go the general way."""
         exchange.answer = self._answer
+        self.front.enter_direct()
         try:
-            begun = exchange.at_once(exchange.body, exchange)
+            begun = exchange.at_once(exchange.body, exchange, alone)
         except Exception:  # noqa: BLE001 - what it is, the general way finds again and tells
             begun = False
-        if begun:
-            self.front.enter_direct()
+        if not begun:
+            self.front.leave_direct()
         return begun
 
     def _go(self, exchange: DirectExchange) -> None:

@@ -43,8 +43,9 @@ class Waiter(Protocol):
         """Why there will be none."""
 
 
-AtOnce = Callable[[bytes, Waiter], bool]
-"""Begins to answer a body; False where the request has to go the general way, as it has where this raises."""
+AtOnce = Callable[[bytes, Waiter, bool], bool]
+"""Begins to answer a body, of a caller who is alone or is not; False where the request has to go the general
+way, as it has where this raises."""
 
 
 class _Never:

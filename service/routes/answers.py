@@ -49,9 +49,9 @@ def predict(slot: Slot, limit: int, keep_labels: KeepLabelsOf) -> Handler:
 def predict_at_once(slot: Slot) -> AtOnce:
     """The same of a whole small body, without ASGI; False where the request has to go the general way."""
 
-    def begin(body: bytes, waiter: Waiter) -> bool:
+    def begin(body: bytes, waiter: Waiter, alone: bool) -> bool:
         pipeline = slot.answering
-        return pipeline is not None and not slot.is_full() and pipeline.begin(body, waiter)
+        return pipeline is not None and not slot.is_full() and pipeline.begin(body, waiter, alone=alone)
 
     return begin
 

@@ -59,14 +59,18 @@ def deciding_sources(conn: psycopg.Connection[Any], use_case: str, identities: S
     return [names.get(identity, EARLIER) for identity in identities]
 
 
+_BEFORE: LiteralString = """
+    SELECT said_by, sum(labels)::bigint FROM (
+        SELECT said_by, labels FROM label_count WHERE use_case = %(use_case)s AND kind <> 'vote'
+        UNION ALL
+        SELECT coalesce(said_by, 'earlier'), -1 FROM feedback
+        WHERE use_case = %(use_case)s AND seq > %(seq)s
+    ) AS counted GROUP BY said_by HAVING sum(labels) <> 0"""
+
+
 def labels_before(conn: psycopg.Connection[Any], use_case: str, seq: int) -> dict[str, int]:
-    """How many rows each source decided, of those that had come by a number."""
-    rows = conn.execute(
-        "SELECT coalesce(said_by, 'earlier'), count(*) FROM feedback WHERE use_case = %s AND seq <= %s"
-        " GROUP BY 1",
-        (use_case, seq),
-    )
-    return dict(rows.fetchall())
+    """How many rows each source decided, of those that had come by a number: all less what came later."""
+    return dict(conn.execute(_BEFORE, {"use_case": use_case, "seq": seq}).fetchall())
 
 
 def unless_held(conn: psycopg.Connection[Any], use_case: str) -> tuple[LiteralString, dict[str, Any]]:

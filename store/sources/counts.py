@@ -87,7 +87,7 @@ def count_contradictions(
 
 
 _LABELS: LiteralString = """
-    SELECT said_by, sum(labels)::bigint FROM label_count WHERE use_case = %(use_case)s
+    SELECT said_by, sum(labels)::bigint FROM label_count WHERE use_case = %(use_case)s AND kind <> 'voted'
     GROUP BY said_by HAVING sum(labels) <> 0 ORDER BY said_by"""
 _RECENT: LiteralString = """
     SELECT name, sum(labels)::bigint FROM (
@@ -106,9 +106,9 @@ _JOIN: LiteralString = """
             FOR UPDATE SKIP LOCKED) AS free
         WHERE c.ctid = free.place RETURNING c.*
     )
-    INSERT INTO label_count AS kept (use_case, said_by, is_vote, session, labels)
-    SELECT use_case, said_by, is_vote, 0, sum(labels) FROM counted GROUP BY 1, 2, 3
-    ON CONFLICT (use_case, said_by, is_vote, session) DO UPDATE SET labels = kept.labels + excluded.labels"""
+    INSERT INTO label_count AS kept (use_case, said_by, kind, session, labels)
+    SELECT use_case, said_by, kind, 0, sum(labels) FROM counted GROUP BY 1, 2, 3
+    ON CONFLICT (use_case, said_by, kind, session) DO UPDATE SET labels = kept.labels + excluded.labels"""
 
 
 def count_labels(conn: psycopg.Connection[Any], use_case: str, hours: float | None = None) -> dict[str, int]:

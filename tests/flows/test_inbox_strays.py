@@ -12,7 +12,7 @@ from configs.errors import ConfigError
 from configs.settings import Settings, read_settings
 from flows import doctor, inbox_strays
 from flows.inbox_strays import find_strays, tell_strays
-from flows.status import read_status
+from flows.status.reading import read_status
 
 USE_CASES = ("plans", "digits")
 

@@ -129,7 +129,7 @@ def status(use_case: OptionalName = None, as_json: Json = False) -> None:
     Example: [bold]ratchet status --json[/bold]
     """
     from flows.cli.terminal.status_lines import status_parts
-    from flows.status import read_status
+    from flows.status.reading import read_status
 
     standing = read_status(settings_here(), use_case)
     if as_json:

@@ -12,7 +12,8 @@ from rich.text import Text
 from configs.security.printable import printable
 from flows.cli.terminal.output import facts, styled, table
 from flows.cli.terminal.words import asked_by, many, plain_words
-from flows.status import Status, UseCaseStatus
+from flows.status.reading import Status
+from flows.status.use_cases import UseCaseStatus
 from models.probation.evidence import short
 from store.service_replicas import Replica
 

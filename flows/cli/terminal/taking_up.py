@@ -101,8 +101,8 @@ def tell_serving(settings: Settings, made: Mapping[str, Mapping[str, Any]], *, g
 
 def refusals(settings: Settings) -> dict[str, str]:
     """What the service says of versions that it refuses, by use case; none where it cannot be asked."""
-    from flows.service_health import problem_of, settled_health
     from flows.stack.first_models import with_production
+    from flows.status.health import problem_of, settled_health
 
     told = settled_health(settings, with_production(settings))
     problems = {name: problem_of(one) for name, one in told.items()}

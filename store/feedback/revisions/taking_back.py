@@ -102,8 +102,7 @@ _KNOWN: LiteralString = """
         OR EXISTS (
             SELECT FROM label_taken_back t WHERE t.use_case = %(use_case)s AND {back} AND {taken})"""
 _SOURCES: LiteralString = """
-    SELECT coalesce(said_by, 'earlier') FROM feedback WHERE use_case = %(use_case)s
-    UNION SELECT said_by FROM feedback_vote WHERE use_case = %(use_case)s
+    SELECT said_by FROM label_count WHERE use_case = %(use_case)s GROUP BY said_by HAVING sum(labels) <> 0
     UNION SELECT said_by FROM label_taken_back WHERE use_case = %(use_case)s"""
 
 

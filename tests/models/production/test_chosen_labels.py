@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from flows.cli.terminal.status_lines import use_case_lines
-from flows.status import UseCaseStatus
+from flows.status.use_cases import UseCaseStatus
 from models.gate.selection import LabelSelection, weigh_selection
 from models.production import ledger
 from models.production.chosen_labels import find_chosen_labels

@@ -16,7 +16,7 @@ from configs.schema import (
     UseCase,
 )
 from flows.cli.terminal.status_lines import use_case_lines
-from flows.status import UseCaseStatus
+from flows.status.use_cases import UseCaseStatus
 from models.production.live_quality import live_quality, quality_now
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.predictions.labelled_answers import least_id

@@ -18,7 +18,7 @@ from configs.schema import (
     UseCase,
 )
 from flows.cli.terminal.status_lines import use_case_lines
-from flows.status import UseCaseStatus
+from flows.status.use_cases import UseCaseStatus
 from models.gate.checks import judge
 from models.gate.decision import GateDecision, GateOutcome
 from models.production import ledger

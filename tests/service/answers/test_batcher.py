@@ -177,6 +177,41 @@ def test_a_slow_model_runs_off_the_loop_and_a_quick_one_on_it(monkeypatch: pytes
     assert slow.threads[-1] != loop_thread
 
 
+def test_who_is_alone_is_answered_at_once_unless_a_batch_runs_or_the_model_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, here = Model(), threading.get_ident()
+    monkeypatch.setattr(service.answers.batcher, "INLINE_SECONDS", 60.0)
+
+    async def work(make: Any) -> None:
+        batcher = make(model)
+
+        def ask(name: str) -> asyncio.Future[str]:
+            told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            batcher.add(Ask(name), batcher.version, told, alone=True)
+            return told
+
+        assert ask("a").result() == "A"
+        assert isinstance(ask("bad").exception(), ModelFailed)
+        assert batcher.waiting == 0
+        monkeypatch.setattr(service.answers.batcher, "INLINE_SECONDS", -1.0)
+        elsewhere = ask("b")
+        assert not elsewhere.done()
+        assert await elsewhere == "B"
+        while batcher._busy:  # its thread looks whether more has come
+            await asyncio.sleep(0.001)
+        monkeypatch.setattr(service.answers.batcher, "INLINE_SECONDS", 60.0)
+        shared = batcher.submit(Ask("c"))
+        joined = ask("d")
+        assert not joined.done()
+        assert list(await asyncio.gather(shared, joined)) == ["C", "D"]
+        assert ask("e").result() == "E"
+
+    run(work)
+    assert model.batches == [["a"], ["bad"], ["b"], ["c", "d"], ["e"]]
+    assert [thread == here for thread in model.threads] == [True, True, False, True, True]
+
+
 def test_a_batch_holds_whole_requests_up_to_its_size() -> None:
     model = Model()
 

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +41,7 @@ class Served:
         self.ways: list[str] = []
         self.observed: list[int] = []
         self.held: list[Waiter] = []
+        self.alone: list[bool] = []
         ring = KeyRing(keys, demanded=False)
         ring.look()
         observe = lambda status, _seconds: self.observed.append(status)  # noqa: E731
@@ -58,7 +59,8 @@ class Served:
             raise Failed("it is broken")
         return b'{"of":"%b"}' % body
 
-    def begin(self, body: bytes, waiter: Waiter) -> bool:
+    def begin(self, body: bytes, waiter: Waiter, alone: bool) -> bool:
+        self.alone.append(alone)
         if b"odd" in body:
             return False
         if b"refused" in body:
@@ -69,12 +71,15 @@ class Served:
         else:
             error: ServiceError | None = Failed("it is broken") if b"broken" in body else None
             answer = SimpleNamespace(body=b'{"of":"%b"}' % body)
-            tell = (
+            tell: Callable[[], None] = (
                 (lambda: waiter.set_result(answer))
                 if error is None
                 else (lambda: waiter.set_exception(error))
             )
-            asyncio.get_running_loop().call_soon(tell)
+            if b"at once" in body:
+                tell()
+            else:
+                asyncio.get_running_loop().call_soon(tell)
         return True
 
     async def _beyond(self, _scope: Scope, _receive: Receive, _send: Any) -> None:
@@ -109,6 +114,7 @@ def connection(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[sock
         answer(made)
         wait_for(lambda: len(served.observed) == 1)  # which is after the answer
         served.ways.clear()
+        served.alone.clear()
         served.observed.clear()
         yield made
     server.should_exit = True
@@ -211,6 +217,52 @@ def test_a_key_that_was_taken_away_opens_no_more_behind_a_known_head(
     remove_key(tmp_path / "keys.yaml", "caller")
     served.routes.access.ring.look()
     assert ask(connection, mine)[0].startswith(b"HTTP/1.1 401 ")
+
+
+def test_who_asks_again_while_nobody_else_does_is_alone(connection: socket.socket, served: Served) -> None:
+    with socket.create_connection(connection.getpeername(), timeout=10) as other:
+        for asking, body in (
+            (connection, post(b"read")),
+            (connection, post(b"mine")),
+            (other, post(b"mine")),
+            (other, post(b"mine", GENERAL)),
+            (connection, post(b"mine")),
+            (connection, post(b"mine")),
+            (other, post(b"mine", GENERAL)),
+            (connection, post(b"mine")),
+        ):
+            ask(asking, body)
+    assert served.alone == [False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize("body", [b"at once", b"broken at once"])
+def test_what_is_answered_while_it_is_begun_is_answered_the_same(
+    connection: socket.socket, served: Served, body: bytes
+) -> None:
+    ask(connection, post(b"x" * len(body)))
+    said = [ask(connection, post(body))[0] for _ in range(3)]
+    assert said == ask(connection, post(body, GENERAL)) * 3
+    assert served.ways == ["direct"] * 4 + ["general"]
+    wait_for(lambda: len(served.observed) == 5)
+    assert served.routes.admission.in_flight == 0
+
+
+def test_requests_and_connections_change_nothing_of_the_class(connection: socket.socket) -> None:
+    # Each such change would make Python look all of its methods up anew, some microseconds a request.
+    before = dict(vars(GuardedConnection))
+    with socket.create_connection(connection.getpeername(), timeout=10) as other:
+        for asking in (connection, other, other):
+            ask(asking, post(b"mine", GENERAL))
+            ask(asking, post(b"mine"))
+        assert dict(vars(GuardedConnection)) == before
+
+
+def test_a_connection_that_is_closed_is_let_go(connection: socket.socket) -> None:
+    with socket.create_connection(connection.getpeername(), timeout=10) as other:
+        ask(other, post(b"last"))
+        (asked,) = [one for one in GuardedConnection.every if one.client == other.getsockname()]
+        assert GuardedConnection.asking.last is asked
+    wait_for(lambda: GuardedConnection.asking.last is None)
 
 
 def test_the_end_of_a_head_is_no_head(connection: socket.socket, heads_read: list[bytes]) -> None:

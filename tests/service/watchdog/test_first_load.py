@@ -14,7 +14,11 @@ import psutil
 import pytest
 
 from configs.settings import CHECKOUT
-from service.watchdog.first_load import END_SECONDS, LoadHangs, load_first, within
+from service.watchdog import first_load
+from service.watchdog.first_load import LoadHangs, load_first, within
+
+LONG = 60.0
+"""Seconds that no machine is too busy for."""
 
 DYING = """
 import os, sys, time
@@ -78,15 +82,20 @@ def test_what_failed_is_not_proved_and_the_next_does_not_wait(tmp_path: Path) ->
 
 
 def test_a_worker_that_never_ends_is_waited_for_no_longer_than_patience(tmp_path: Path) -> None:
-    leave = threading.Event()
+    leave, begun = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        begun.set()
+        return leave.wait(30)
+
     with ThreadPoolExecutor(1) as pool:
-        stuck = pool.submit(load_first, tmp_path / "loaded", "7 abc", lambda: leave.wait(30))
-        time.sleep(0.1)
+        stuck = pool.submit(load_first, tmp_path / "loaded", "7 abc", hang)
+        assert begun.wait(10)
         started = time.monotonic()
         assert load_first(tmp_path / "loaded", "7 abc", lambda: 1, patience=0.2) == 1
-        assert 0.2 <= time.monotonic() - started < 5
+        assert time.monotonic() - started >= 0.2
         leave.set()
-        assert stuck.result(10)
+        assert stuck.result(10), "it had not come to an end before"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it finds its files in /proc")
@@ -109,26 +118,26 @@ def test_what_was_proved_before_loads_at_once_while_another_version_is_tried(tmp
 
     def hang() -> None:
         begun.set()
-        leave.wait(30)
-        raise ValueError("no")
+        raise ValueError("told to leave" if leave.wait(30) else "left by itself")
 
     with ThreadPoolExecutor(1) as pool:
         stuck = pool.submit(load_first, tmp_path / "loaded", "7 abc", hang)
         assert begun.wait(10)
-        began = time.monotonic()
         load_first(tmp_path / "loaded", "6 xyz", lambda: None)
-        assert time.monotonic() - began < 5
         leave.set()
-        with pytest.raises(ValueError, match="no"):
+        with pytest.raises(ValueError, match="told to leave"):
             stuck.result(10)
     assert (tmp_path / "loaded").read_text() == "6 xyz"
 
 
-def test_a_number_that_is_another_process_now_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_a_number_that_is_another_process_now_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_load, "END_SECONDS", LONG)
     (tmp_path / "loaded").write_text(f"6 xyz\n{os.getppid()} 1")
     began = time.monotonic()
     load_first(tmp_path / "loaded", "7 abc", lambda: None)
-    assert time.monotonic() - began < END_SECONDS / 2
+    assert time.monotonic() - began < LONG / 2
     assert (tmp_path / "loaded").read_text() == "7 abc"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from configs.schema import UseCase
 from flows.cli.terminal.status_lines import use_case_lines
-from flows.status import UseCaseStatus
+from flows.status.use_cases import UseCaseStatus
 from store.feedback import fence_counts
 from store.feedback.fence_counts import FenceCounts, count_beyond, fence_facts
 from tests.store.feedback.test_fences import ingest, people, register

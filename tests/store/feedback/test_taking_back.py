@@ -12,7 +12,7 @@ import pytest
 
 from features.records.contract import RecordContract
 from flows.cli.terminal.status_lines import use_case_lines
-from flows.status import UseCaseStatus
+from flows.status.use_cases import UseCaseStatus
 from store.database.connection import connect
 from store.errors import UnknownLabels, UnknownSource
 from store.feedback.corrections import FeedbackCounts

@@ -14,6 +14,7 @@ from store.database.revisions import SCRIPTS
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.revisions.setting_aside import remove_rows
 from store.feedback.revisions.taking_back import LabelSelection, take_back
+from store.feedback.sources import labels_before
 from store.sources.counts import count_labels, join_label_counts
 from tests.databases import with_database
 
@@ -23,6 +24,9 @@ COUNTED = """
         WHERE use_case = %(u)s AND NOT voted GROUP BY 1
         UNION ALL SELECT said_by, count(*) FROM feedback_vote WHERE use_case = %(u)s GROUP BY 1
     ) AS counted GROUP BY name ORDER BY name"""
+DECIDED = """
+    SELECT coalesce(said_by, 'earlier') AS name, count(*) FROM feedback
+    WHERE use_case = %s AND seq <= %s GROUP BY 1"""
 INSERT = """
     INSERT INTO feedback (use_case, identity, record, label, said_by)
     SELECT %s, 'i:' || g, '{}', '0', nullif('s' || g %% 3, 's0') FROM generate_series(1, %s) AS g"""
@@ -33,6 +37,9 @@ def counted(conn: psycopg.Connection, use_case: str = "u") -> dict[str, int]:
     found: dict[str, int] = dict(conn.execute(COUNTED, {"u": use_case}).fetchall())
     assert count_labels(conn, use_case) == found
     assert count_labels(conn, use_case, hours=24) == found
+    seqs = [row[0] for row in conn.execute("SELECT seq FROM feedback WHERE use_case = %s", (use_case,))]
+    for seq in (0, *seqs[::7], max(seqs, default=0)):
+        assert labels_before(conn, use_case, seq) == dict(conn.execute(DECIDED, (use_case, seq)).fetchall())
     return found
 
 

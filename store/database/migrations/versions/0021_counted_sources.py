@@ -1,4 +1,4 @@
-"""How many labels each source has, kept as they come and go, and an index of votes by when they came.
+"""How many labels each source has, and how many rows it decides, kept as they come and go, and an index of votes by when they came.
 
 As with `feedback_count` nobody has to wait while a large table migrates: what was there before is counted in
 one view of all tables, less what the triggers had counted by then.
@@ -15,52 +15,56 @@ down_revision = "0020"
 branch_labels = None
 depends_on = None
 
-# Each session counts into rows of its own, whatever the order in which it meets sources: no two ever wait for
+# `kind`: 'label' of a row that only its source has labelled, 'voted' where votes have decided it, as that of
+# whose label it has, and 'vote'. Each session counts into rows of its own, whatever the order in which it meets sources: no two ever wait for
 # each other. `store.sources.counts` puts together what sessions have left.
 TABLE = """
 CREATE TABLE IF NOT EXISTS label_count (
     use_case text NOT NULL,
     said_by text NOT NULL,
-    is_vote boolean NOT NULL,
+    kind text NOT NULL,
     session int NOT NULL,
     labels bigint NOT NULL,
-    PRIMARY KEY (use_case, said_by, is_vote, session)
+    PRIMARY KEY (use_case, said_by, kind, session)
 ) WITH (fillfactor = 50);
-CREATE OR REPLACE FUNCTION note_label_counts(counted_use_case text, source text, votes boolean, more bigint)
+CREATE OR REPLACE FUNCTION kind_of_label(voted boolean) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN voted THEN 'voted' ELSE 'label' END
+$$;
+CREATE OR REPLACE FUNCTION note_label_counts(counted_use_case text, source text, counted text, more bigint)
 RETURNS void LANGUAGE sql AS $$
-    INSERT INTO label_count AS kept (use_case, said_by, is_vote, session, labels)
-    VALUES (counted_use_case, source, votes, pg_backend_pid(), more)
-    ON CONFLICT (use_case, said_by, is_vote, session) DO UPDATE SET labels = kept.labels + excluded.labels
+    INSERT INTO label_count AS kept (use_case, said_by, kind, session, labels)
+    VALUES (counted_use_case, source, counted, pg_backend_pid(), more)
+    ON CONFLICT (use_case, said_by, kind, session) DO UPDATE SET labels = kept.labels + excluded.labels
 $$;
 CREATE OR REPLACE FUNCTION count_labels_of_rows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        DELETE FROM label_count WHERE NOT is_vote;
+        DELETE FROM label_count WHERE kind <> 'vote';
     ELSIF TG_OP = 'UPDATE' THEN
-        PERFORM note_label_counts(use_case, name, false, sum(one)::bigint) FROM (
-            SELECT use_case, coalesce(said_by, 'earlier') AS name, -1 AS one FROM rows_before WHERE NOT voted
+        PERFORM note_label_counts(use_case, name, kind_of_label(voted), sum(one)::bigint) FROM (
+            SELECT use_case, coalesce(said_by, 'earlier') AS name, voted, -1 AS one FROM rows_before
             UNION ALL
-            SELECT use_case, coalesce(said_by, 'earlier'), 1 FROM rows_after WHERE NOT voted
-        ) AS moved GROUP BY use_case, name HAVING sum(one) <> 0;
+            SELECT use_case, coalesce(said_by, 'earlier'), voted, 1 FROM rows_after
+        ) AS moved GROUP BY use_case, name, voted HAVING sum(one) <> 0;
     ELSE
-        PERFORM note_label_counts(use_case, coalesce(said_by, 'earlier'), false,
+        PERFORM note_label_counts(use_case, coalesce(said_by, 'earlier'), kind_of_label(voted),
             CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END * count(*))
-        FROM moved_rows WHERE NOT voted GROUP BY use_case, coalesce(said_by, 'earlier');
+        FROM moved_rows GROUP BY use_case, coalesce(said_by, 'earlier'), voted;
     END IF;
     RETURN NULL;
 END $$;
 CREATE OR REPLACE FUNCTION count_labels_of_votes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        DELETE FROM label_count WHERE is_vote;
+        DELETE FROM label_count WHERE kind = 'vote';
     ELSIF TG_OP = 'UPDATE' THEN
-        PERFORM note_label_counts(use_case, said_by, true, sum(one)::bigint) FROM (
+        PERFORM note_label_counts(use_case, said_by, 'vote', sum(one)::bigint) FROM (
             SELECT use_case, said_by, -1 AS one FROM votes_before
             UNION ALL
             SELECT use_case, said_by, 1 FROM votes_after
         ) AS moved GROUP BY use_case, said_by HAVING sum(one) <> 0;
     ELSE
-        PERFORM note_label_counts(use_case, said_by, true,
+        PERFORM note_label_counts(use_case, said_by, 'vote',
             CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END * count(*))
         FROM moved_votes GROUP BY use_case, said_by;
     END IF;
@@ -83,16 +87,16 @@ CREATE OR REPLACE TRIGGER labels_are_emptied AFTER TRUNCATE ON {table}
 )
 # Session 0 has what was there before the triggers.
 COUNT_EARLIER = """
-INSERT INTO label_count AS kept (use_case, said_by, is_vote, session, labels)
-SELECT use_case, said_by, is_vote, 0, sum(labels) FROM (
-    SELECT use_case, coalesce(said_by, 'earlier') AS said_by, false AS is_vote, count(*) AS labels
-    FROM feedback WHERE NOT voted GROUP BY 1, 2
+INSERT INTO label_count AS kept (use_case, said_by, kind, session, labels)
+SELECT use_case, said_by, kind, 0, sum(labels) FROM (
+    SELECT use_case, coalesce(said_by, 'earlier') AS said_by, kind_of_label(voted) AS kind, count(*) AS labels
+    FROM feedback GROUP BY 1, 2, 3
     UNION ALL
-    SELECT use_case, said_by, true, count(*) FROM feedback_vote GROUP BY 1, 2
+    SELECT use_case, said_by, 'vote', count(*) FROM feedback_vote GROUP BY 1, 2
     UNION ALL
-    SELECT use_case, said_by, is_vote, -labels FROM label_count WHERE session <> 0
+    SELECT use_case, said_by, kind, -labels FROM label_count WHERE session <> 0
 ) AS counted GROUP BY 1, 2, 3
-ON CONFLICT (use_case, said_by, is_vote, session) DO UPDATE SET labels = excluded.labels
+ON CONFLICT (use_case, said_by, kind, session) DO UPDATE SET labels = excluded.labels
 """
 
 
@@ -111,5 +115,6 @@ def downgrade() -> None:
             op.execute(f"DROP TRIGGER {trigger} ON {table}")
     for function in ("count_labels_of_rows()", "count_labels_of_votes()"):
         op.execute(f"DROP FUNCTION {function}")
-    op.execute("DROP FUNCTION note_label_counts(text, text, boolean, bigint)")
+    op.execute("DROP FUNCTION kind_of_label(boolean)")
+    op.execute("DROP FUNCTION note_label_counts(text, text, text, bigint)")
     op.execute("DROP TABLE label_count")

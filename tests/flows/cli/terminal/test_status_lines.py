@@ -11,7 +11,7 @@ from rich.console import Console
 
 from configs.settings import read_settings
 from flows.cli.terminal.status_lines import shadow_lines, status_parts
-from flows.status import Status, read_status
+from flows.status.reading import Status, read_status
 from store.database.connection import connect
 from store.service_replicas import Replica, ServedUseCase, State, beat
 from tests.ports import closed_port

@@ -12,8 +12,10 @@ import pytest
 
 from configs.settings import Settings, read_settings
 from flows.cli.terminal.status_lines import use_case_lines
-from flows.service_health import problem_of, read_health, settled_health
-from flows.status import ServerStatus, Status, UseCaseStatus
+from flows.status.health import problem_of, read_health, settled_health
+from flows.status.reading import Status
+from flows.status.servers import ServerStatus
+from flows.status.use_cases import UseCaseStatus
 from tests.ports import free_port
 
 WELL = {"state": "serving", "version": 2, "refused": {}}

@@ -1,0 +1,117 @@
+"""Which servers answer, whoever started them, who watches them, and what is wrong there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from configs.settings import Settings
+from flows.stack import probes, state
+from flows.stack.specs import POSTGRES, servers
+from store.database.connection import address, connect, database_url
+from store.database.embedded import EmbeddedPostgres
+from store.errors import DatabaseError
+from store.supervision import read_supervision
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """One server."""
+
+    name: str
+    state: Literal["up", "starting", "down"]
+    ours: bool
+    """Whether `ratchet up` starts it."""
+    address: str | None
+    pid: int | None
+    trouble: str | None = None
+    """Why it was started again, or cannot be, as its supervisor has it."""
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Who keeps the servers running: starts again what ends."""
+
+    pid: int
+    since: datetime
+
+
+def read_watching(settings: Settings) -> Watching | None:
+    """Who watches the servers now."""
+    supervisor = state.read_supervisor(settings.home)
+    return (
+        None
+        if supervisor is None
+        else Watching(supervisor.pid, datetime.fromtimestamp(supervisor.began, UTC))
+    )
+
+
+def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
+    """Every server that Ratchet uses, whoever started it."""
+    runs = state.running(settings.home)
+    statuses = [_database(settings)]
+    supervision = read_supervision(settings.home)
+    troubles = {} if supervision is None or not supervision.is_alive() else supervision.troubles()
+    for server in servers(settings):
+        process = runs.get(server.name)
+        pid = None if process is None else process.pid
+        healthy = pid is not None and server.healthy(pid)
+        where = _address(settings, server.name)
+        statuses.append(
+            ServerStatus(server.name, "up" if healthy else "starting" if pid else "down", True, where, pid)
+        )
+    for name, ours, probe in (
+        ("prefect", settings.starts_prefect, f"{settings.prefect_url}/health"),
+        ("mlflow", settings.starts_mlflow, f"{settings.mlflow_uri}/health"),
+    ):
+        if not ours:
+            # A tracking URI that is no HTTP address has no server that could be down.
+            up = not probe.startswith("http") or probes.answers(probe)
+            statuses.append(ServerStatus(name, "up" if up else "down", False, _address(settings, name), None))
+    return tuple(replace(one, trouble=troubles.get(one.name)) for one in statuses)
+
+
+def _database(settings: Settings) -> ServerStatus:
+    ours = settings.database_url is None
+    pid = EmbeddedPostgres(settings.home / "postgres").pid() if ours and settings.home.exists() else None
+    try:
+        url = database_url(settings)
+        connect(url).close()
+    except DatabaseError:
+        where = None if ours else address(str(settings.database_url))
+        return ServerStatus(POSTGRES, "starting" if pid else "down", ours, where, pid)
+    return ServerStatus(POSTGRES, "up", ours, address(url), pid)
+
+
+def _address(settings: Settings, name: str) -> str | None:
+    return {
+        "service": probes.client_url(settings.service_url),
+        "prefect": settings.prefect_url.removesuffix("/api"),
+        "mlflow": settings.mlflow_uri,
+    }.get(name)
+
+
+def server_problems(
+    settings: Settings, statuses: tuple[ServerStatus, ...], watching: Watching | None
+) -> list[str]:
+    """What is wrong with the servers, a sentence each, and what to do."""
+    up = {server.name for server in statuses if server.state == "up"}
+    problems = [
+        f"{name} does not answer" + _advice(statuses, name, watching)
+        for name in (POSTGRES, "mlflow", "prefect", "worker", "service")
+        if name not in up
+    ]
+    problems += [f"{one.name}: {one.trouble}" for one in statuses if one.trouble]
+    if watching is None and state.running(settings.home):
+        problems.append("nobody watches the servers, so what ends stays so; `ratchet up --detach` watches")
+    if not settings.home.is_dir():
+        problems.append(f"nothing was ever started in {settings.home}; another home is named by RATCHET_HOME")
+    return problems
+
+
+def _advice(statuses: tuple[ServerStatus, ...], name: str, watching: Watching | None) -> str:
+    """What to do about a server that does not answer."""
+    if not any(server.ours for server in statuses if server.name == name):
+        return ""
+    return "; `ratchet up` starts it" if watching is None else "; it is being started again"
