@@ -107,7 +107,7 @@ class HistoryReader:
         )
 
     def _more_keys(self, kind: str, keys: NDArray[np.int64], near: str) -> NDArray[np.int64]:
-        """Those that more lines have than are near, by that one column: to read another takes three times as long."""
+        """Those that more lines have than are near, by that one column, as others take longer to read."""
         if not len(keys):
             return keys
         has = f"{kind} IN (SELECT {kind} FROM {self.given({kind: keys})})"
