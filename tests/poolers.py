@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -67,7 +66,7 @@ def pooled(url: str, folder: Path, *, mode: str = "transaction", size: int = 20)
         _wait_for(own, process, folder / "log")
         yield own
     finally:
-        process.send_signal(signal.SIGQUIT)
+        process.kill()  # who was started in the background of a shell ignores SIGQUIT
         process.wait(10)
 
 
