@@ -108,7 +108,7 @@ def test_whatever_becomes_of_a_history(
     for turn in range(9):
         send(conn, chance, 40 * turn, grouped=group is not None)
         if turn in (2, 6):
-            known = conn.execute("SELECT identity FROM feedback ORDER BY seq LIMIT 3").fetchall()
+            known = conn.execute("SELECT identity FROM feedback ORDER BY seq OFFSET 5 LIMIT 3").fetchall()
             take_back(conn, "apples", LabelSelection([one for (one,) in known]), actor="ann", reason="wrong")
             conn.commit()
         if turn in (3, 5):
@@ -191,7 +191,7 @@ def test_production_goes_back_and_forth(conn: psycopg.Connection[Any], tmp_path:
     for turn, place in enumerate([None, 0, 1, 0, 0, 3, 1, 5]):
         send(conn, chance, 40 * turn)
         if turn in (2, 4, 6):
-            known = conn.execute("SELECT identity FROM feedback ORDER BY seq LIMIT 3").fetchall()
+            known = conn.execute("SELECT identity FROM feedback ORDER BY seq OFFSET 5 LIMIT 3").fetchall()
             take_back(conn, "apples", LabelSelection([one for (one,) in known]), actor="ann", reason="wrong")
             conn.commit()
         chain.append(take(conn, use_case, tmp_path, None if place is None else chain[place]))
