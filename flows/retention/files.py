@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from models.versions.cache import model_cache
 LEFT_BEHIND = timedelta(days=7)
 """What no process has touched for so long belongs to none."""
 _DRAFTS = (".incoming-*", ".damaged-*", ".draft-*")
+_OF_A_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|pool-.*")
+"""Names of folders in `work/` that are one process's own; others there are a service's, which may run."""
 
 
 def old_inbox_files(home: Path, use_case: str, kind: str, before: datetime) -> list[Path]:
@@ -56,7 +59,8 @@ def remove(path: Path) -> None:
 
 def _unfinished(home: Path, use_case: str) -> Iterator[Path]:
     work = home / "work"
-    yield from (path for path in (work.iterdir() if work.is_dir() else ()) if path.is_dir())
+    inside = work.iterdir() if work.is_dir() else ()
+    yield from (path for path in inside if _OF_A_RUN.fullmatch(path.name) and path.is_dir())
     shadows = home / "shadows" / use_case
     periods = [path for path in (shadows.iterdir() if shadows.is_dir() else ()) if path.is_dir()]
     for folder in (model_cache(home) / use_case, home / "snapshots" / use_case, *periods):

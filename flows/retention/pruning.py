@@ -19,6 +19,7 @@ import psycopg
 from flows.context import LoopContext
 from flows.retention import files, history, mlflow_runs, predictions, snapshots
 from flows.retention.versions import prunable, prune_versions
+from models.errors import ModelError
 from models.production.contract import Version
 from models.production.incumbent import last_production
 from models.production.registry_rest import has_more_runs, open_registry
@@ -26,6 +27,7 @@ from models.shadows.copies import copies_of_others
 from store.database.connection import tool_url
 from store.database.sessions import let_go, session_url, try_keep_lock
 from store.drift.checks import forget_page
+from store.errors import StoreError
 from store.notices import KEPT_DAYS
 from store.retention import (
     DRIFT_CHECKS,
@@ -93,12 +95,22 @@ def prune(context: LoopContext, *, now: datetime, dry_run: bool = False) -> list
 
     Raises:
         RegistryUnavailable: MLflow is away; what does not need it has been deleted.
+        StoreError: a table or the storage cannot be used; what needs neither has been deleted.
     """
     with context.connect() as conn, _alone(conn, context.use_case.name) as alone:
         if not alone:
             return None
         pruning = _Pruning(context, conn, now, dry_run)
-        removals = [*_without_registry(pruning), *_by_registry(pruning)]
+        removals: list[Removal] = []
+        troubles: list[ModelError | StoreError] = []
+        for part in (_without_registry, _predictions_in_tables, _by_registry):
+            try:
+                removals += part(pruning)
+            except (ModelError, StoreError) as error:  # what needs none of that goes all the same
+                conn.rollback()
+                troubles.append(error)
+    if troubles:
+        raise troubles[0]
     return [removal for removal in removals if removal.count]
 
 
@@ -121,7 +133,6 @@ def _without_registry(pruning: _Pruning) -> Iterator[Removal]:
         kept = kept_periods(pruning.conn, pruning.name, pruning.context.use_case.gate.shadows.keep)
         yield pruning.paths("copies of challengers", copies_of_others(home, pruning.name, kept))
     yield pruning.paths("left by killed processes", files.left_behind(home, pruning.name, now))
-    yield from _predictions_in_tables(pruning)
 
 
 def _predictions_in_tables(pruning: _Pruning) -> Iterator[Removal]:

@@ -106,8 +106,8 @@ class KnownHeads:
 
     def remember(self, data: bytes, exchange: DirectExchange) -> None:
         """Note the head of a request that is all of `data`; of anything else nothing."""
-        head, _, body = data.partition(HEAD_END)
-        if body == exchange.body and len(head) <= LONGEST_HEAD:
+        head, end, body = data.partition(HEAD_END)
+        if end and body == exchange.body and len(head) <= LONGEST_HEAD:
             if len(self._known) >= _MOST_HEADS:  # by clients that say something else each time
                 self._known.clear()
             known = DirectExchange(exchange.at_once, exchange.observe, exchange.scope, exchange.keys)
@@ -121,9 +121,15 @@ class KnownHeads:
             server: this end of its connection, as ASGI has it.
             keys: those that there are now.
         """
-        head, _, body = data.partition(HEAD_END)
+        head, end, body = data.partition(HEAD_END)
         known = self._known.get(head)
-        if known is None or known.size != len(body) or known.keys != keys or known.scope["server"] != server:
+        if (
+            not end
+            or known is None
+            or known.size != len(body)
+            or known.keys != keys
+            or known.scope["server"] != server
+        ):
             return None
         exchange = DirectExchange(known.at_once, known.observe, known.scope, keys)
         exchange.body = body

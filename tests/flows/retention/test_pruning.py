@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import mlflow
 import psycopg
@@ -219,14 +220,15 @@ def test_files_of_the_inbox_and_of_killed_processes_go_when_they_are_old(orchard
         home / "inbox" / orchard.name / "done" / "read.csv",
         home / "inbox" / orchard.name / "refused" / "bad.csv",
         home / "inbox" / orchard.name / "waits.csv",
-        home / "work" / "killed" / "drift.html",
+        home / "work" / str(uuid4()) / "drift.html",
+        home / "work" / "serving" / "1234",
     ]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     assert pruned(orchard, days=6) == {}
     assert pruned(orchard, days=31) == {"files of the inbox, done": 1, "left by killed processes": 1}
-    assert [path.exists() for path in paths] == [False, True, True, False]
+    assert [path.exists() for path in paths] == [False, True, True, False, True], "a service may run"
     assert pruned(orchard, days=181) == {"files of the inbox, refused": 1}
     assert paths[2].exists()
 
@@ -258,7 +260,9 @@ def test_a_table_that_cannot_be_read_is_told_and_the_day_after_is_another(
 ) -> None:
     with orchard.context.connect() as conn:
         store_answers(conn, range(4), datetime.now(UTC) - timedelta(days=40), use_case=orchard.name)
-    retention = orchard.context.use_case.retention.model_copy(update={"prediction_database_days": 30.0})
+    _, *newer = [log_page(orchard, number) for number in range(3)]
+    changes = {"prediction_database_days": 30.0, "drift_pages": 2}
+    retention = orchard.context.use_case.retention.model_copy(update=changes)
     moving = replace(
         orchard.context, use_case=orchard.context.use_case.model_copy(update={"retention": retention})
     )
@@ -272,6 +276,9 @@ def test_a_table_that_cannot_be_read_is_told_and_the_day_after_is_another(
         loop._tidy(moving)  # the result of the run before it stands
     assert "what is old stays for now: the table of predictions at" in caplog.text
     assert "what is old stays until the next run: the table of predictions at" in caplog.text
+    with orchard.context.connect() as conn:
+        pages = conn.execute("SELECT mlflow_run FROM drift_check ORDER BY id").fetchall()
+    assert [page for (page,) in pages] == [None, *newer], "what is no prediction goes all the same"
     folder.unlink()
     assert prune(moving, now=datetime.now(UTC)) is not None
     assert len(in_tables(moving.settings.home, orchard.name)) == 4

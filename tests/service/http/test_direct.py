@@ -205,6 +205,19 @@ def test_what_is_odd_behind_a_known_head_goes_the_general_way(
     assert len(heads_read) == 1
 
 
+def test_a_known_head_is_one_when_it_has_come_to_its_end(connection: socket.socket, served: Served) -> None:
+    whole = post(b"")
+    assert ask(connection, whole)[0].endswith(b'{"of":""}')
+    assert whole.endswith(b"\r\n\r\n")
+    connection.sendall(whole.removesuffix(b"\r\n\r\n"))
+    connection.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        connection.recv(1)
+    connection.settimeout(10)
+    assert ask(connection, b"\r\n\r\n")[0].endswith(b'{"of":""}')
+    assert len(served.ways) == 2
+
+
 def test_a_key_that_was_taken_away_opens_no_more_behind_a_known_head(
     connection: socket.socket, served: Served, tmp_path: Path, heads_read: list[bytes]
 ) -> None:
