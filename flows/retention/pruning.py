@@ -6,6 +6,7 @@ and the next call goes on. What needs no registry goes first, for MLflow may be 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from configs.security.printable import one_line
 from flows.context import LoopContext
 from flows.retention import files, history, mlflow_runs, predictions, snapshots
 from flows.retention.versions import prunable, prune_versions
@@ -45,6 +47,8 @@ from store.runs.events import prune_events
 from store.runs.rows import running
 from store.shadows import kept_periods
 from store.snapshots.files import snapshot_file
+
+log = logging.getLogger("ratchet.retention")
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,8 @@ def prune(context: LoopContext, *, now: datetime, dry_run: bool = False) -> list
             except (ModelError, StoreError) as error:  # what needs none of that goes all the same
                 conn.rollback()
                 troubles.append(error)
+    for more in troubles[1:]:
+        log.warning("what is old stays for now: %s", one_line(str(more)))
     if troubles:
         raise troubles[0]
     return [removal for removal in removals if removal.count]
