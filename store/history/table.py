@@ -138,7 +138,7 @@ class HistoryTable:
         """Of files of it, by name, what says that each is the one that it was: its length and last change.
 
         Raises:
-            HistoryError: a file cannot be asked about; `HistoryDamaged` where one is gone.
+            HistoryError: a file cannot be asked about; `HistoryDamaged` where an object store has it no more.
             StorageError: the object store cannot be asked.
         """
         if not self.is_remote:
