@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,10 @@ class _Records:
     """What n rows are of; records are numbered in the order that was drawn."""
 
     of_row: NDArray[np.int64]
-    rows: tuple[Places, ...]
-    """Rows of each record, in the order of arrival."""
+    order: Places
+    """All rows, record after record, those of each in the order of arrival."""
+    bounds: Places
+    """Where the rows of each record begin there, and where the last ones end, shape (records + 1,)."""
     shares: Shares
     """Place of each record in 0..1: that of its first arrival."""
     fresh: NDArray[np.bool_]
@@ -33,6 +34,19 @@ class _Records:
     """Those of them with a row that came since production's snapshot."""
     audited: NDArray[np.bool_]
     """Records with a row that answers the audit sample."""
+
+    def rows(self, record: np.intp) -> Places:
+        """Rows of a record, in the order of arrival."""
+        rows: Places = self.order[self.bounds[record] : self.bounds[record + 1]]
+        return rows
+
+    def rows_of(self, places: Places) -> Places:
+        """Rows of some records, one record after the other."""
+        begins = self.bounds[places]
+        counts = self.bounds[places + 1] - begins
+        before = np.cumsum(counts) - counts
+        rows: Places = self.order[np.repeat(begins - before, counts) + np.arange(counts.sum())]
+        return rows
 
 
 def split_rows(
@@ -86,11 +100,10 @@ def _group(
     of_row = np.empty(len(seq), dtype=np.int64)
     of_row[by_arrival] = rank[numbers]
     order = by_arrival[np.argsort(of_row[by_arrival], kind="stable")]
-    bounds = [0, *(np.flatnonzero(np.diff(of_row[order])) + 1).tolist(), len(order)]
-    rows = tuple(order[begin:end] for begin, end in pairwise(bounds))
+    bounds = np.concatenate([[0], np.flatnonzero(np.diff(of_row[order])) + 1, [len(order)]])
     fresh = np.bincount(of_row, weights=records.is_learned) == 0
     came_since, audited = (np.bincount(of_row, weights=one) > 0 for one in (is_new, is_audited))
-    return _Records(of_row, rows, of_record[drawn], fresh, fresh & came_since, audited)
+    return _Records(of_row, order, bounds, of_record[drawn], fresh, fresh & came_since, audited)
 
 
 def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_], others: int) -> Split:
@@ -106,10 +119,10 @@ def _by_time(config: HoldoutConfig, records: _Records, is_new: NDArray[np.bool_]
     count = held_out_by_time(config, len(split) + others, new_rows)
     drawn = _audited_first(records, records.came_since)
     older = np.flatnonzero(records.fresh & ~records.came_since)
-    held = _fill(min(count, new_rows // 2), (records.rows[record] for record in drawn))
-    held += _fill(count - sum(map(len, held)), (records.rows[record] for record in older))
+    held = _fill(min(count, new_rows // 2), map(records.rows, drawn))
+    held += _fill(count - sum(map(len, held)), map(records.rows, older))
     if not held and count and len(drawn) + len(older):
-        widest = records.rows[(drawn if len(drawn) else older)[0]]
+        widest = records.rows((drawn if len(drawn) else older)[0])
         split[widest] = UNUSED
         held = [widest[-min(count, len(widest) // 2 or 1) :]]
     for rows in held:
@@ -142,14 +155,8 @@ def _by_hash(config: HoldoutConfig, records: _Records) -> Split:
     """
     reserved = (records.shares < config.fraction) | (records.audited & records.came_since)
     split = np.where(reserved[records.of_row], UNUSED, TRAIN).astype(object)
-    since = _rows_of(records, reserved & records.came_since)[: config.max_rows]
-    before = _rows_of(records, reserved & records.fresh & ~records.came_since)
+    since = records.rows_of(_audited_first(records, reserved & records.came_since))[: config.max_rows]
+    before = records.rows_of(_audited_first(records, reserved & records.fresh & ~records.came_since))
     split[since] = HOLDOUT
     split[before[: max(0, config.min_rows - len(since))]] = HOLDOUT
     return split
-
-
-def _rows_of(records: _Records, chosen: NDArray[np.bool_]) -> Places:
-    """Rows of some records, the audit sample first, otherwise in the order drawn."""
-    rows = [records.rows[record] for record in _audited_first(records, chosen)]
-    return np.concatenate(rows) if rows else np.array([], dtype=np.intp)
