@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 
@@ -17,6 +15,7 @@ from configs.loading import load_selected
 from configs.schema import UseCase
 from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
+from flows.work_folders import work_folder
 from models.production.registry import Registry
 from models.versions.cache import model_cache
 from store.database.connection import connect, database_url
@@ -50,12 +49,8 @@ class LoopContext:
     @contextmanager
     def workdir(self) -> Iterator[Path]:
         """A folder of one run's own, gone afterwards."""
-        folder = self.settings.home / "work" / str(uuid4())
-        folder.mkdir(parents=True)
-        try:
+        with work_folder(self.settings.home / "work", "run") as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_context(use_case: str, settings: Settings | None = None) -> LoopContext:

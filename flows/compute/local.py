@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import shutil
 import signal
 import socket
 import tempfile
@@ -22,6 +21,7 @@ from uuid import uuid4
 from flows.compute import inside
 from flows.compute.contract import OnReport
 from flows.compute.errors import WorkLost
+from flows.work_folders import WorkFolder
 
 MOST_ATTEMPTS = 3
 """How often a piece of work may be begun; one that ends its process must not do so for ever."""
@@ -42,9 +42,8 @@ class LocalPool:
     def __init__(self, width: int, folder: Path | None = None) -> None:
         self.width = width
         self.where = f"{width} processes of this machine"
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="pool-", dir=folder))
+        self._own = WorkFolder(Path(tempfile.gettempdir()) if folder is None else folder, "pool")
+        self._folder = self._own.path
         self._listeners: dict[str, OnReport] = {}
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         # A name of the kernel's own: a path may be longer than it allows.
@@ -88,7 +87,7 @@ class LocalPool:
         self._lifeline.close()
         self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._own.remove()
 
     def _open_processes(self) -> None:
         context = multiprocessing.get_context("spawn")
