@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +81,45 @@ def test_what_does_not_fit_goes_where_it_was_told(
     for place in (tmp_path / "here", tmp_path / "there"):
         with HistoryReader(tables[0], folder=place) as reader:
             assert reader.one(SPILLS) == str(place)
+
+
+SPILLING = """
+import sys
+from pathlib import Path
+from store.history import reading
+from store.history.places import table_named
+
+reading.MEMORY = "25MB"
+table = table_named(Path(sys.argv[1]), "apples", sys.argv[2])
+seed = sys.argv[3]
+with reading.HistoryReader(table, folder=Path(sys.argv[1]) / "work") as reader:
+    rows = f"SELECT hash(i + {seed}) % 1000003 AS drawn, 'row ' || (i * {seed}) AS told"
+    rows += " FROM range(2000000) _(i)"
+    kept = reader.keep(rows)
+    print(sum(one.stat().st_size for one in Path(sys.argv[1]).glob("work/*")), flush=True)
+    sums = "SELECT sum(drawn), sum(length(told)) FROM ({})"
+    ordered = f"SELECT * FROM {kept} ORDER BY told"
+    print([reader.rows(sums.format(one)) for one in (ordered, rows)], flush=True)
+"""
+
+
+def test_processes_that_write_to_disk_at_once_do_not_mix(
+    tables: tuple[HistoryTable, HistoryTable], tmp_path: Path
+) -> None:
+    """All of a home use one folder, in which older versions of DuckDB named their files alike."""
+    name = Path(tables[0].uri).name
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SPILLING, str(tmp_path), name, seed],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("3", "7")
+    ]
+    told = [process.communicate()[0].splitlines() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    for spilled, sums in told:
+        assert int(spilled) > 0
+        sorted_rows, as_made = ast.literal_eval(sums.replace("Decimal", ""))
+        assert sorted_rows == as_made
+    assert list(tmp_path.glob("work/*")) == []
