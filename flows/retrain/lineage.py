@@ -15,6 +15,8 @@ from models.production.contract import Version
 from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
 from store.errors import SnapshotError
+from store.feedback.rows import identities_of
+from store.snapshots.index import find_snapshot
 from store.snapshots.learned import LearnedRows
 from store.snapshots.learned_snapshots import learned_from, nothing_learned
 from store.snapshots.restoring import open_snapshot
@@ -52,11 +54,17 @@ def learned_snapshots(
 def judged_identities(
     conn: psycopg.Connection[Any], use_case: UseCase, home: Path, tags: Mapping[str, str] | None
 ) -> frozenset[str]:
-    """Identities of the rows that were held out when a version with these tags was made; none if unknown."""
+    """Identities of the rows that were held out when a version with these tags was made; none if unknown.
+
+    The database has them by their numbers: nothing is read of the snapshot's table.
+    """
     digest = None if tags is None else tags.get(SNAPSHOT_TAG)
     if digest is None:
         return frozenset()
     try:
+        rule = find_snapshot(conn, digest).rule
+        if rule is not None:
+            return identities_of(conn, use_case.name, rule.held_out)
         return frozenset(open_snapshot(conn, use_case, home, digest, use=HOLDOUT).identities)
     except SnapshotError as error:
         log.warning("%s; nothing is compared on what the original version was judged on", error)

@@ -144,6 +144,10 @@ SELECT_VERSIONS: LiteralString = (
         FROM feedback_correction
     ) AS kept WHERE use_case = %(use_case)s AND seq BETWEEN %(low)s AND %(high)s"""
 )
+SELECT_IDENTITIES: LiteralString = """
+    SELECT identity FROM feedback WHERE use_case = %(use_case)s AND seq = ANY(%(seq)s)
+    UNION
+    SELECT identity FROM feedback_correction WHERE use_case = %(use_case)s AND seq = ANY(%(seq)s)"""
 NEWEST = 2**63 - 1
 
 
@@ -188,6 +192,12 @@ def read_by_seq(
     """
     query = SELECT_BY_SEQ.replace("{time}", _TIME_AS_TOLD if times_as_told else _TIME)
     return _read_rows(conn, query, {"use_case": use_case, "seq": seq.tolist()}, contract)
+
+
+def identities_of(conn: psycopg.Connection[Any], use_case: str, seq: NDArray[np.int64]) -> frozenset[str]:
+    """Of the rows of these arrivals, also those that were corrected since, their identities."""
+    found = conn.execute(SELECT_IDENTITIES, {"use_case": use_case, "seq": seq.tolist()})
+    return frozenset(identity for (identity,) in found)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,18 @@ import pytest
 
 from configs.schema import FieldConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
 from flows.retrain import lineage
+from flows.retrain.production import find_production
 from models.errors import UnknownVersion
 from models.production import ledger
 from models.production.artifact_digests import note_registered
 from models.production.contract import Version
 from models.production.registry import Registry
 from models.production.tags import FIT_TAG, PARENT_TAG, SNAPSHOT_TAG
+from store.ingest.files import ingest_file
 from store.snapshots import learned_snapshots
-from store.snapshots.uses import TRAIN
+from store.snapshots.restoring import open_snapshot
+from store.snapshots.uses import HOLDOUT, TRAIN
+from tests.flows.retrain.turns import Orchard
 
 NAME = "apples"
 APPLES = UseCase(
@@ -103,3 +108,27 @@ def test_deleted_parents_are_reached_by_what_they_were_registered_with(
 
 def test_a_parent_that_nobody_knows_ends_the_line(conn: psycopg.Connection, tmp_path: Path) -> None:
     assert learned(conn, tmp_path) == {"rows-3"}
+
+
+def test_what_the_original_was_judged_on_is_known_without_its_table(empty_orchard: Orchard) -> None:
+    orchard = empty_orchard
+    orchard.take_in(400, edge=0.5)
+    assert orchard.retrain().outcome == "promoted"
+    context = orchard.context
+    with context.connect() as conn:
+        version = orchard.registry.alias_version(orchard.name, "production")
+        assert version is not None
+        known = orchard.registry.version(orchard.name, version).tags
+        digest = known[SNAPSHOT_TAG]
+        held_out = open_snapshot(conn, context.use_case, context.settings.home, digest, use=HOLDOUT)
+        assert len(held_out.identities) == 100
+        # The other way round: each label is corrected, so that the rows stand by other numbers.
+        rows = context.settings.home / "rows.csv"
+        text = rows.read_text(encoding="utf-8").replace("good", "fair").replace("poor", "good")
+        rows.write_text(text.replace("fair", "poor"), encoding="utf-8")
+        assert ingest_file(conn, context.use_case, rows).corrected == 400
+        assert find_production(context).original_holdout == set(held_out.identities)
+        shutil.rmtree(context.settings.home / "history")
+        judged = lineage.judged_identities(conn, context.use_case, context.settings.home, known)
+        assert judged == set(held_out.identities)
+        assert lineage.judged_identities(conn, context.use_case, context.settings.home, None) == frozenset()
