@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from features.records.contract import Columns, LabelContract, RecordContract
+from features.records.contract import Columns
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
 from flows.retrain.production import Production
@@ -33,15 +33,14 @@ from models.shadows.scoring import MOST_ROWS, Serving, Shadow, score_period
 from models.versions.artifact import artifact_digest
 from models.versions.members import member_answers
 from models.versions.predictor import Answers, Predictor
-from store.feedback.rows import FeedbackRows, read_feedback
+from store.feedback.rows import FeedbackRows
 from store.feedback.sources import deciding_sources, held_sources
 from store.runs import lifecycle
+from store.samples.unmet import read_unmet
 from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, read_shadows
 from store.snapshots.index import Snapshot
-from store.snapshots.learned import near
 from store.snapshots.learned_snapshots import learned_until
 from store.splits.alike import few_of_each
-from store.splits.records import unmet_rows
 
 log = logging.getLogger("ratchet.shadows")
 
@@ -189,22 +188,13 @@ def _fresh_rows(
     context: LoopContext, production: Production, snapshot: Snapshot, last: StoredPeriod | None
 ) -> FeedbackRows:
     """Rows since the last period, one of each record that nobody can have learned from: none came before."""
-    use_case = context.use_case
-    labels = LabelContract(use_case.target, use_case.record.missing)
+    use_case, home = context.use_case, context.settings.home
     with context.connect() as conn:
         met = production.learned
         if last is not None:
-            met |= learned_until(conn, use_case, context.settings.home, last.last_seq)
-        rows = read_feedback(
-            conn,
-            use_case.name,
-            RecordContract(use_case.record),
-            None if last is None else last.last_seq,
-            snapshot.last_seq,
-            labels=labels,
-        )
-    types = {field.type for field in use_case.record.fields}
-    return rows.take(unmet_rows(rows, types, near(met, rows), most=MOST_ROWS, seed=use_case.training.seed))
+            met |= learned_until(conn, use_case, home, last.last_seq)
+        since = 0 if last is None else last.last_seq
+        return read_unmet(conn, use_case, home, snapshot, since=since, met=met, most=MOST_ROWS)
 
 
 def _standing(

@@ -91,6 +91,18 @@ def same_records(
         of: what all rows hold, where these are some of them.
         known: rows that were learned from for certain, shape (n,), whatever is `learned`; default none.
     """
+    contents, is_learned = _told_apart(rows, types, learned, of, known)
+    return SameRecords(joined(len(rows), (rows.ids, contents, rows.groups)), is_learned)
+
+
+def _told_apart(
+    rows: FeedbackRows,
+    types: Collection[FieldType],
+    learned: Learned,
+    of: Contents | None,
+    known: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Contents as far as they make rows one record, and which rows are of one that was learned from."""
     contents, is_fine = rows.contents, not FINE.isdisjoint(types)
     every = Contents.of(rows) if of is None else of
     certain = np.zeros(len(rows), dtype=np.bool_) if known is None else known
@@ -104,8 +116,7 @@ def same_records(
         by_content = True
     else:
         contents = np.where(learned.holds(rows.identities) | certain, NO_KEY, contents)
-    is_learned = learned.holds_record(rows, by_content=by_content) | certain
-    return SameRecords(joined(len(rows), (rows.ids, contents, rows.groups)), is_learned)
+    return contents, learned.holds_record(rows, by_content=by_content) | certain
 
 
 def unmet_rows(
@@ -120,7 +131,7 @@ def unmet_rows(
         seed: of that draw.
     """
     each = one_of_each(rows, types)
-    unmet = each[~same_records(rows.take(each), types, met).is_learned]
+    unmet = each[~_told_apart(rows.take(each), types, met, None, None)[1]]
     if len(unmet) <= most:
         return unmet
     return np.sort(np.random.default_rng(seed).choice(unmet, size=most, replace=False))

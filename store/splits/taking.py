@@ -26,7 +26,6 @@ from store.feedback.sources import held_sources
 from store.history.batches import Mark, add_batches, read_mark
 from store.history.draws import Shares
 from store.history.kinds import IS_ROW, ROW, as_of
-from store.history.layout import objects
 from store.history.places import table_of
 from store.history.reading import HistoryReader
 from store.history.table import HistoryTable
@@ -44,6 +43,7 @@ from store.splits.kept_lines import note_lines, packed_lines, read_lines
 from store.splits.recent import Recent, recent_lines
 from store.splits.record_counts import RecordCounts, contents_of, count_records
 from store.splits.records import SameRecords, same_records, told_by
+from store.splits.row_keys import read_row_keys
 from store.splits.sizes import holdout_now
 from store.splits.splits import split_rows
 from store.splits.summed import Different, Summed, contents_after, summed_up
@@ -306,11 +306,13 @@ def _looked_at(
     lines, sharing = ("lines", "lines") if past is None else (past.recent.lines, past.recent.sharing)
     if not isinstance(learned, LearnedRows):
         # Identities are the most of a long history in memory, and nobody asks where nothing was learned.
-        rows, shares, _ = _rows(reader, lines, members, known="false" if learned.identities else "true")
+        rows, shares, _ = read_row_keys(
+            reader, lines, members, known="false" if learned.identities else "true"
+        )
         return LookedAt(rows, shares, same_records(rows, types, learned), every - len(rows))
     condition = f"({learned.condition(reader)})"
     which = members if whole else f"{members} AND NOT {condition}"
-    rows, shares, known = _rows(reader, lines, which, known=condition)
+    rows, shares, known = read_row_keys(reader, lines, which, known=condition)
     near = learned.near_in(reader, rows.take(~known), unlearned=True, among=sharing)
     records = same_records(rows, types, near, of=contents, known=known)
     if not whole:
@@ -321,29 +323,6 @@ def _looked_at(
             linked |= np.isin(rows.contents, alone) & (rows.ids == NO_KEY)
         records = replace(records, is_learned=records.is_learned | linked)
     return LookedAt(rows, shares, records, every - len(rows))
-
-
-def _rows(
-    reader: HistoryReader, lines: str, which: str, *, known: str
-) -> tuple[FeedbackRows, Shares, NDArray[np.bool_]]:
-    """Lines of a table as rows without their fields, their shares, and of which SQL says that they are known.
-
-    Those have no identity.
-    """
-    found = reader.arrow(
-        f"SELECT * REPLACE (CASE WHEN known THEN '' ELSE identity END AS identity) FROM ("
-        "SELECT seq, identity, ids, contents, groups, share, label, time,"
-        f" {known} AS known FROM {lines} WHERE {which}) ORDER BY time, seq"
-    )
-    rows = FeedbackRows(
-        {},
-        objects(found["label"]),
-        objects(found["identity"]),
-        found["seq"].to_numpy(),
-        found["time"].to_numpy(),
-        *(found[key].to_numpy() for key in ("ids", "contents", "groups")),
-    )
-    return rows, found["share"].to_numpy(), found["known"].to_numpy()
 
 
 def _note(
