@@ -18,7 +18,7 @@ from store.history.table import HistoryTable
 from store.snapshots.frames import Frame, Newest, SplitRows
 from store.snapshots.rows_on_disk import RowsOnDisk
 from store.snapshots.rules import Rule, totals_of
-from store.snapshots.uses import TRAIN
+from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED
 
 PROVEN = ("seq", "identity", "label", "time", "digest_1", "digest_2")
 """Columns besides the fields that a row is proven with."""
@@ -58,9 +58,12 @@ class SnapshotRows:
             HistoryDamaged: a row is not what it was.
         """
         with self.reader() as reader:
-            which = "" if use is None else f" WHERE split = '{use}'"
-            query = self._query(reader, newest)
-            table = reader.arrow(f"SELECT * FROM ({query}){which} ORDER BY time, seq")
+            which = ["true"] if use is None else [self._used(reader, use)]
+            if newest is not None:
+                which.append(f"(split <> '{TRAIN}' OR {self._is_newest(reader, newest)})")
+            table = reader.arrow(
+                f"SELECT * FROM ({self._query(reader)}) WHERE {' AND '.join(which)} ORDER BY time, seq"
+            )
         return self._frame(table)
 
     def split(self, folder: Path, *, newest: Newest | None = None) -> SplitRows:
@@ -75,28 +78,52 @@ class SnapshotRows:
         """
         path, layout = folder / f"rows-{uuid4()}.arrow", self.table.layout
         with self.reader() as reader:
-            query = self._query(reader, newest)
+            kept = "true" if newest is None else self._is_newest(reader, newest)
             names = ", ".join(f'"{one}"' for one in (*PROVEN, *layout.columns.values()))
-            lines = f"SELECT {names}, split FROM ({query}) WHERE split = '{TRAIN}' ORDER BY time, seq"
+            which = f"split = '{TRAIN}' AND {kept}"
+            lines = f"SELECT {names}, split FROM ({self._query(reader)}) WHERE {which} ORDER BY time, seq"
             read = reader.batches(lines, rows=MOST_ROWS)
             learn = RowsOnDisk.write(path, layout, map(self._proven, read))
         with self.reader() as reader:
-            beside = f"SELECT * FROM ({self._query(reader)}) WHERE split <> '{TRAIN}' ORDER BY time, seq"
+            which = self._used(reader, HOLDOUT, UNUSED)
+            beside = f"SELECT * FROM ({self._query(reader)}) WHERE {which} ORDER BY time, seq"
             return SplitRows(learn, self._frame(reader.arrow(beside)))
 
-    def _query(self, reader: HistoryReader, newest: Newest | None = None) -> str:
+    def _query(self, reader: HistoryReader) -> str:
         """SQL of its rows and how each is used."""
         how, held = self.rule.use(reader), self.rule.members(reader)
-        query = f"SELECT *, {how} AS split FROM lines WHERE {held}"
-        if newest is None:
-            return query
-        rank = f"row_number() OVER (PARTITION BY split = '{TRAIN}' ORDER BY time DESC, seq DESC)"
-        kept = f"split <> '{TRAIN}' OR {rank} <= {newest.rows}"
+        return f"SELECT *, {how} AS split FROM lines WHERE {held}"
+
+    def _used(self, reader: HistoryReader, *uses: str) -> str:
+        """SQL of which rows are used in one of some ways; where their numbers say it, only those are read."""
+        named_uses = ", ".join(f"'{use}'" for use in uses)
+        used = f"split IN ({named_uses})"
+        if TRAIN in uses or self.rule.unused_below is not None:
+            return used
+        told = [self.rule.held_out, self.rule.unused]
+        named = reader.given({"seq": np.concatenate(told)})
+        return f"{used} AND seq IN (SELECT seq FROM {named})"
+
+    def _is_newest(self, reader: HistoryReader, newest: Newest) -> str:
+        """SQL of which rows to learn from are the newest.
+
+        Which are is asked of two columns alone: with all of them, all rows would be read to be put in order.
+        """
+        learned = f"SELECT time, seq FROM lines WHERE {self.rule.learned(reader)}"
+        kept = "false"
+        if newest.rows:
+            order = f"{learned} ORDER BY time DESC, seq DESC LIMIT 1 OFFSET {newest.rows - 1}"
+            first = reader.rows(f"SELECT epoch_us(time), seq FROM ({order})")
+            if not first:  # there are not more
+                return "true"
+            ((time, seq),) = first
+            instant = f"make_timestamptz({time})"
+            kept = f"time >= {instant} AND (time > {instant} OR seq >= {seq})"
         if newest.span is not None:
-            last = f"max(time) FILTER (WHERE split = '{TRAIN}') OVER ()"
+            last = reader.one(f"SELECT epoch_us(max(time)) FROM ({learned})")
             span = int(newest.span.total_seconds() * 1e6)
-            kept += f" OR time > {last} - to_microseconds({span})"
-        return f"SELECT * FROM ({query}) QUALIFY {kept}"
+            kept = "true" if last is None else f"{kept} OR time > make_timestamptz({last - span})"
+        return f"({kept})"
 
     def rows_of(self, seq: Numbers) -> Frame:
         """Rows that it holds, by their numbers, oldest first.

@@ -38,8 +38,8 @@ probation: {action: tell}
 """Long enough to be killed in it. Learns from the newest rows, whoever sends them and whatever others say,
 so that a new world is promoted each time, and stays so.
 """
-EDGES = cycle((0.8, 0.2))
-"""Above it an apple is good: in each new world at another place than in the one before."""
+NEW_ROWS = 4_000
+"""More than callers label of an old world after its snapshot was taken: most that is judged on is new."""
 THE_RUN = "run"
 SECONDS_TO_END = 90.0
 """So long may a retrain go on, or wait, after something that it needs was killed."""
@@ -54,6 +54,24 @@ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$;
 CREATE OR REPLACE TRIGGER slow_row BEFORE INSERT ON ledger FOR EACH ROW
     WHEN (NEW.event = 'promoted') EXECUTE FUNCTION slow_row();
 """
+
+
+class Worlds:
+    """Above which weight an apple is good: elsewhere than in what production has learned."""
+
+    def __init__(self) -> None:
+        self._edges = cycle((0.8, 0.2))
+        self._edge = next(self._edges)
+        self._production: int | None = None
+
+    def edge(self, production: int | None) -> float:
+        """The same until another version is production: of two new worlds none could be learned."""
+        if production != self._production:
+            self._production, self._edge = production, next(self._edges)
+        return self._edge
+
+
+WORLDS = Worlds()
 Reached = Callable[[psycopg.Connection[Any], str, str | None, Registry], bool]
 
 
@@ -114,8 +132,8 @@ def test_a_kill_in_the_middle_of_a_retrain(
         installation.forget_deaths()
     registry = Registry(installation.settings.mlflow_uri)
     before = registry.alias_version(USE_CASE, "production")
-    edge = next(EDGES)
-    rows = write_apples(tmp_path / "new.csv", 600, seed=time.time_ns(), edge=edge)
+    edge = WORLDS.edge(before)
+    rows = write_apples(tmp_path / "new.csv", NEW_ROWS, seed=time.time_ns(), edge=edge)
     installation.run("ingest", USE_CASE, str(rows))
     with installation.connect() as conn:
         conn.execute(SLOW_LEDGER)
