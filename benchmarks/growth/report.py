@@ -56,7 +56,7 @@ LINES: Mapping[str, Callable[[Run], str]] = {
     "its peak, MB": _peak("drift check"),
     "retrain after 1,000 new rows, s (the same)": _seconds("retrain"),
     **{f"of it {part}": _part("retrain", part)
-       for part in ("production", "snapshot", "record", "train", "gate", "log", "promote")},
+       for part in ("production", "snapshot", "rows", "record", "train", "gate", "log", "promote")},
     "its peak, MB ": _peak("retrain"),
     "retrain of all rows in batches, s (the same)": _seconds("streamed retrain"),
     "of it train ": _part("streamed retrain", "train"),

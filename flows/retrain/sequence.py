@@ -128,7 +128,8 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
     kept."""
     held, production, snapshot = conduct.held, ground.production, ground.snapshot
     with context.workdir() as workdir, vectors_kept(context.settings.home):
-        rows = conduct.taking(steps.read_rows)(context, held, production, snapshot, workdir)
+        with conduct.part("rows"):
+            rows = conduct.taking(steps.read_rows)(context, held, production, snapshot, workdir)
         with conduct.part("record"):
             protection = conduct.taking(protect_rows)(context, production, snapshot, rows)
             evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)

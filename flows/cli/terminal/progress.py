@@ -11,8 +11,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from configs.security.printable import one_line
 from flows.cli.terminal.output import progress_console
 
-STEPS = ("settle", "data", "production", "snapshot", "train", "gate", "log", "promote")
+STEPS = ("settle", "data", "production", "snapshot", "rows", "train", "gate", "log", "promote")
 """Steps of a retrain, in order; training takes most of the time."""
+WITHIN = {"record": "rows", "export": "train", "keep": "promote", "link": "promote", "links": "promote"}
+"""Steps that are told of within another."""
 WEIGHTS = {"train": 10.0, "data": 2.0, "gate": 2.0, "log": 3.0}
 
 
@@ -47,7 +49,7 @@ class _Bar:
 
 def run_fraction(state: Mapping[str, Any]) -> float:
     """About which share of a retrain is done."""
-    step = state.get("step")
+    step = WITHIN.get(state.get("step", ""), state.get("step"))
     if step not in STEPS:
         return 0.0
     weights = [WEIGHTS.get(name, 0.5) for name in STEPS]

@@ -5,13 +5,13 @@ import { badge, complaint, facts, fill, h } from "../parts/dom.js";
 import { ago, count, metricName, score, signed, span, tone, triggerName, words } from "../parts/format.js";
 import { sparkline } from "../parts/chart.js";
 
-const STEPS = ["settle", "data", "production", "snapshot", "train", "gate", "log", "promote"];
+const STEPS = ["settle", "data", "production", "snapshot", "rows", "train", "gate", "log", "promote"];
 const SAID = {
-  settle: "Settle", data: "Labels", production: "Production", snapshot: "Snapshot", train: "Train", gate: "Judge",
-  log: "Log", promote: "Promote",
+  settle: "Settle", data: "Labels", production: "Production", snapshot: "Snapshot", rows: "Rows", train: "Train",
+  gate: "Judge", log: "Log", promote: "Promote",
 };
 /** Steps that are told of within another. */
-const WITHIN = { export: "train", keep: "promote" };
+const WITHIN = { record: "rows", export: "train", keep: "promote", link: "promote", links: "promote" };
 const WEIGHTS = { train: 10, data: 2, gate: 2, log: 3 };
 const CURVE = 400;
 const KNOWN = new Set(["step", "challenger", "epoch", "epochs", "batch", "batches", "version", "rows"]);

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from flows.cli.terminal.progress import STEPS, run_fraction, run_sentence
+from configs.settings import CHECKOUT
+from flows.cli.terminal.progress import STEPS, WITHIN, run_fraction, run_sentence
 
 
 def test_the_bar_only_rises() -> None:
@@ -17,6 +19,27 @@ def test_the_bar_only_rises() -> None:
     assert fractions == sorted(fractions)
     assert fractions[0] == 0
     assert fractions[-1] < 1
+
+
+def test_each_step_that_a_retrain_tells_of_has_its_place() -> None:
+    sources = (CHECKOUT / "flows" / "retrain").rglob("*.py")
+    told = {
+        step
+        for source in sources
+        for step in re.findall(r'(?:\.part|\.say)\("(\w+)"', source.read_text(encoding="utf-8"))
+    }
+    assert told >= set(STEPS)
+    assert told - set(STEPS) <= set(WITHIN)
+    assert set(WITHIN.values()) <= set(STEPS)
+    assert run_fraction({"step": "record"}) == run_fraction({"step": "rows"}) > 0
+
+
+def test_the_page_has_the_same_steps() -> None:
+    page = (CHECKOUT / "service" / "page" / "static" / "panels" / "run.js").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"const STEPS = \[(.*?)\];", page, flags=re.DOTALL)
+    (within,) = re.findall(r"const WITHIN = \{(.*?)\};", page, flags=re.DOTALL)
+    assert tuple(re.findall(r'"(\w+)"', listed)) == STEPS
+    assert dict(re.findall(r'(\w+): "(\w+)"', within)) == WITHIN
 
 
 @pytest.mark.parametrize("said", [{}, {"step": "something new"}, {"step": "train", "epoch": 9, "epochs": 0}])
