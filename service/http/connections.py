@@ -115,6 +115,8 @@ class GuardedConnection(HttpToolsProtocol):
         self._begun: DirectExchange | None = None
         """What was begun by what is being read, and keeps the connection."""
         self._idle_since = 0.0
+        self._unreadable: str | None = None
+        """What is to be said of what came behind requests that are being answered."""
         if GuardedConnection.every is not self.connections:  # as setting it makes Python forget: see `Asking`
             GuardedConnection.every = cast("set[GuardedConnection]", self.connections)
         if not GuardedConnection._looking:
@@ -207,6 +209,16 @@ class GuardedConnection(HttpToolsProtocol):
         """A request is answered."""
         super().on_response_complete()
         self._idle_since = self.loop.time()
+        if self._unreadable is not None and not self._has_whole_request() and not self.transport.is_closing():
+            super().send_400_response(self._unreadable)
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that what came cannot be read: after the answers to what came before it, and was read."""
+        if self._has_whole_request():
+            self._unreadable = msg
+            self.flow.pause_reading()
+        else:
+            super().send_400_response(msg)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that was idle for so long; direct requests do not set a timer anew each."""
@@ -365,6 +377,12 @@ class GuardedConnection(HttpToolsProtocol):
         else:
             self._refused = True
             self.transport.write(_written(error, self.url, bare=bare))
+
+    def _has_whole_request(self) -> bool:
+        """Whether one is being answered, or waits for that, of which nothing is due."""
+        if self.pipeline:
+            return True
+        return self._is_answering() and self._direct is None and not getattr(self.cycle, "more_body", False)
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

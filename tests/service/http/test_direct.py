@@ -305,6 +305,42 @@ def test_what_comes_behind_a_known_head_is_answered_in_order(
     assert [answer(connection)[-14:] for _ in range(2)] == [b'{"of":"again"}', b'{"of":"third"}']
 
 
+UNREADABLE = [b"nonsense\r\n\r\n", b"GET\0/ HTTP/1.1\r\n\r\n", post(b"one", "transfer-encoding: chunked\r\n")]
+
+
+@pytest.mark.parametrize("behind", UNREADABLE)
+def test_what_cannot_be_read_is_said_after_the_answers_before_it(
+    connection: socket.socket, served: Served, behind: bytes
+) -> None:
+    connection.sendall(post(b"later") + behind)
+    wait_for(lambda: len(served.held) == 1)
+    connection.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        connection.recv(1)
+    connection.settimeout(10)
+    served.held[0].set_result(SimpleNamespace(body=b"{}"))
+    assert answer(connection).endswith(b"{}")
+    assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+    assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("behind", UNREADABLE)
+def test_the_same_of_requests_that_go_the_general_way(connection: socket.socket, behind: bytes) -> None:
+    connection.sendall(post(b"one", GENERAL) + post(b"two", GENERAL) + behind)
+    assert [answer(connection)[-12:] for _ in range(2)] == [b'{"of":"one"}', b'{"of":"two"}']
+    assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+    assert connection.recv(1) == b""
+
+
+def test_a_body_that_cannot_be_read_is_told_at_once(connection: socket.socket) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    connection.sendall(head.encode() + b"transfer-encoding: chunked\r\n\r\n3\r\none\r\n")
+    wait_for(lambda: any(one._is_answering() for one in GuardedConnection.every))
+    connection.sendall(b"nonsense\r\n")
+    assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+    assert connection.recv(1) == b""
+
+
 def test_a_connection_is_closed_once_it_was_idle_for_so_long(connection: socket.socket) -> None:
     ask(connection, post(b"first"))
     time.sleep(KEEP_ALIVE / 2)
