@@ -28,11 +28,20 @@ def is_fresh(before: Stamps) -> bool:
     return all(_stamp(path) == stamp for path, stamp in before.items())
 
 
-def told_apart(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    """Names of variables that differ, and that libraries may have read when they were imported."""
-    names = here.keys() | there.keys()
+def told_apart(begun: Mapping[str, str], now: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    """Names of variables that differ, and that libraries may have read when they were imported.
+
+    Args:
+        begun: what this process was begun with.
+        now: the same with what libraries have set since: where whoever starts the run has imported one of
+            them (Polars, say, by way of MLflow), the run has its variables as well.
+        there: what the run has.
+    """
+    names = begun.keys() | there.keys()
     return sorted(
-        name for name in names if not name.startswith(OF_A_RUN) and here.get(name) != there.get(name)
+        name
+        for name in names
+        if not name.startswith(OF_A_RUN) and there.get(name) not in (begun.get(name), now.get(name))
     )
 
 

@@ -153,7 +153,7 @@ class Forking:
         if threading.active_count() > 1:
             self._end(STALE)
             return "something imported has started a thread"
-        if apart := told_apart(self._environment, environment):
+        if apart := told_apart(self._environment, os.environ, environment):
             return f"it has other variables: {', '.join(apart)}"
         return None
 

@@ -28,22 +28,23 @@ pytestmark = [
 ]
 MARK = "json.tool"
 """What the server of these tests has imported, and nothing else would."""
-SERVE = f"from flows.warm.server import main; main(['{MARK}'], [])"
+SERVE = "from flows.warm.server import main; main({imports}, [])"
 TASK = "tests.flows.warm.task"
 
 
 class Warm:
     """A server and its socket."""
 
-    def __init__(self, folder: Path, *more: Path) -> None:
+    def __init__(self, folder: Path, *more: Path, imports: tuple[str, ...] = (MARK,)) -> None:
         self.folder = folder
+        self.imports = imports
         path = os.pathsep.join(map(str, (CHECKOUT, *more)))
         self.environment = {**os.environ, "PYTHONPATH": path, SOCKET: str(folder / "warm")}
         self.process = self.start()
         self.clients: list[subprocess.Popen[str]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", SERVE]
+        command = [sys.executable, "-c", SERVE.format(imports=self.imports)]
         return subprocess.Popen(command, env=self.environment, stdin=subprocess.PIPE, cwd=CHECKOUT)
 
     def client(self, task: str, **variables: str) -> subprocess.Popen[str]:
@@ -78,6 +79,13 @@ def warm(tmp_path: Path) -> Iterator[Warm]:
 def first_line(child: subprocess.Popen[str]) -> list[str]:
     assert child.stdout is not None
     return child.stdout.readline().split()
+
+
+def wait_until_idle(warm: Warm) -> None:
+    server, deadline = psutil.Process(warm.process.pid), time.monotonic() + 30
+    while server.status() != psutil.STATUS_SLEEPING:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def ends(pid: int) -> bool:
@@ -140,6 +148,7 @@ def test_a_fork_ends_with_its_client(warm: Warm) -> None:
 def test_client_and_fork_end_with_a_server_that_is_killed(warm: Warm) -> None:
     child = warm.client("wait")
     pid = int(first_line(child)[0])
+    wait_until_idle(warm)  # before, it may not have told the client of its fork
     warm.process.kill()
     assert child.wait(30) == -signal.SIGKILL
     assert ends(pid)
@@ -203,8 +212,30 @@ def test_what_has_changed_of_our_files_is_seen(tmp_path: Path) -> None:
 
 def test_variables_that_libraries_read_at_import_are_told_apart() -> None:
     here = {"PATH": "/bin", "RATCHET_HOME": "/a", "PREFECT__FLOW_RUN_ID": "1"}
-    assert told_apart(here, {"PATH": "/bin", "RATCHET_HOME": "/b", "PREFECT_API_URL": "x"}) == []
-    assert told_apart(here, {"PATH": "/usr/bin", "OMP_NUM_THREADS": "1"}) == ["OMP_NUM_THREADS", "PATH"]
+    assert told_apart(here, here, {"PATH": "/bin", "RATCHET_HOME": "/b", "PREFECT_API_URL": "x"}) == []
+    there = {"PATH": "/usr/bin", "OMP_NUM_THREADS": "1"}
+    assert told_apart(here, here, there) == ["OMP_NUM_THREADS", "PATH"]
+    now = here | {"OMP_NUM_THREADS": "1"}
+    assert told_apart(here, now, here | {"OMP_NUM_THREADS": "1"}) == []
+    assert told_apart(here, now, here) == []
+    assert told_apart(here, now, here | {"OMP_NUM_THREADS": "2"}) == ["OMP_NUM_THREADS"]
+
+
+SETS_ITS_OWN = "from os import environ; environ['_LIBRARY_CONF'] = 'quick:true'"
+
+
+def test_a_variable_that_a_library_sets_in_the_worker_and_here_is_no_other(tmp_path: Path) -> None:
+    (tmp_path / "sets_its_own.py").write_text(SETS_ITS_OWN, encoding="utf-8")
+    started = Warm(tmp_path, tmp_path, imports=(MARK, "sets_its_own"))
+    try:
+        for variables, forked in (
+            ({}, "True"),
+            ({"_LIBRARY_CONF": "quick:true"}, "True"),
+            ({"_LIBRARY_CONF": "quick:false"}, "False"),
+        ):
+            assert first_line(started.client("say", RATCHET_COLOUR="green", **variables))[-1] == forked
+    finally:
+        started.end()
 
 
 def run_python(code: str) -> Any:
