@@ -56,7 +56,7 @@ class Journal:
         self._mutex = threading.Lock()
         self._number = 0
         self._size = 0
-        self._file = self._open()
+        self._file = self._open(0)
 
     def append(self, lines: bytes) -> None:
         """Write whole lines with one system call; when it returns they survive kill -9.
@@ -77,10 +77,24 @@ class Journal:
                 self._rotate()
 
     def rotate(self) -> None:
-        """Close the current file, if anything is in it, so that it can be moved."""
+        """Close the current file, if anything is in it, so that it can be moved.
+
+        The next one is made while others go on writing: on a disk that is busy that takes long.
+        """
         with self._mutex:
-            if self._size:
-                self._rotate()
+            number, is_empty = self._number + 1, not self._size
+        if is_empty:
+            return
+        try:
+            opened = self._open(number)
+        except OSError:  # go on with the old file; the next write tells whether that works
+            return
+        with self._mutex:
+            if self._number + 1 == number:
+                opened, self._file = self._file, opened
+                self._number, self._size = number, 0
+            # Otherwise a write has filled the file meanwhile, and goes on with the next one.
+        os.close(opened)
 
     def closed_files(self) -> list[Path]:
         """Files of this process that are ready to be moved, oldest first."""
@@ -101,14 +115,12 @@ class Journal:
             os.close(self._lock)
 
     def _rotate(self) -> None:
-        self._number += 1
         try:
-            opened = self._open()
-        except OSError:
-            self._number -= 1  # go on with the old file; the next write tells whether that works
+            opened = self._open(self._number + 1)
+        except OSError:  # go on with the old file; the next write tells whether that works
             return
         os.close(self._file)
-        self._file, self._size = opened, 0
+        self._file, self._number, self._size = opened, self._number + 1, 0
 
     def _undo(self) -> None:
         """Cut off what a failed write left; where that fails too, begin a new file."""
@@ -117,8 +129,8 @@ class Journal:
         except OSError:
             self._rotate()
 
-    def _open(self) -> int:
-        return os.open(self._name(self._number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    def _open(self, number: int) -> int:
+        return os.open(self._name(number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def _name(self, number: int) -> Path:
         return self.folder / f"{number:08d}{SUFFIX}"
