@@ -134,6 +134,7 @@ def connect(
         raise DaskMissing(
             f"{address.scheduler}: work on a Dask cluster needs the package distributed: {INSTALL}"
         ) from error
+    assert address.scheduler is not None
     files = {"tls_ca_file": certificates.ca, "tls_client_cert": certificates.cert}
     files["tls_client_key"] = certificates.key
     given = {name: str(path) for name, path in files.items() if path is not None}
@@ -162,7 +163,7 @@ async def _ensure_answers(scheduler: str, security: Any, patience: float) -> Non
     Raises:
         OSError: nothing is there, or says what a scheduler does, in that time.
     """
-    from distributed.comm import connect as open_comm
+    from distributed.comm.core import connect as open_comm
 
     options = {} if security is None else security.get_connection_args("client")
     try:
