@@ -45,6 +45,10 @@ _REFUSED: Mapping[str, str] = {
     "requirepeer": "take it out; Prefect's driver cannot keep it",
 }
 _POOLERS = ("pgbouncer", "pool_mode")
+_SECRETS = ("password", "sslpassword")
+_PORT_DIGITS = 5
+_USER_CHARACTERS = "%!$&'()*+,;=:"
+"""What may stand in a user or a password as it is; a `%` begins what is encoded already."""
 
 
 def read_database_url(text: str, variable: str = VARIABLE) -> str:
@@ -64,7 +68,10 @@ def read_database_url(text: str, variable: str = VARIABLE) -> str:
 def _read(text: str) -> str:
     scheme, separator, rest = text.strip().partition("://")
     if not separator or _SCHEME.fullmatch(scheme) is None:
-        raise SettingError(VARIABLE, text.partition(":")[0][:20] + ":...", FORM)
+        # What stands before a colon may be anything, such as `host=h password=...`.
+        named = re.match(r"[a-z][a-z0-9+.-]*(?=:)", text.strip(), re.IGNORECASE)
+        raise SettingError(VARIABLE, f"{named[0][:20]}:..." if named else "...", FORM)
+    rest = _with_quoted_user(rest)
     query = _quoted(_without_pooler(rest.partition("?")[2].partition("#")[0]))
     _check_repeats(query)
     plain = f"postgresql://{rest.partition('?')[0]}" + (f"?{query}" if query else "")
@@ -74,6 +81,26 @@ def _read(text: str) -> str:
     if chosen.get("sslrootcert") == "system" and chosen.get("sslmode", "verify-full") != "verify-full":
         raise _refusal("sslmode", chosen["sslmode"], "verify-full, or none, beside sslrootcert=system")
     return _with_whole_paths(plain)
+
+
+def _with_quoted_user(rest: str) -> str:
+    """What follows the scheme, with user and password percent-encoded, which others than libpq want.
+
+    Raises:
+        SettingError: libpq would not find the end of a password in it, and take what follows for a port.
+    """
+    before, slash, after = rest.partition("/")
+    named, at, place = before.partition("@")
+    if not at:
+        if "@" in after.partition("?")[0] or "@" in after.partition("=")[0]:
+            raise SettingError(
+                VARIABLE,
+                "postgresql:...",
+                f"{FORM}, with %2F for a / in a password, and %40 for an @ elsewhere",
+            )
+        return rest
+    user, colon, password = (quote(part, safe=_USER_CHARACTERS) for part in named.partition(":"))
+    return f"{user}{colon}{password}@{place}{slash}{after}"
 
 
 def parameters(url: str) -> dict[str, str]:
@@ -116,15 +143,15 @@ def _parse(url: str) -> dict[str, str]:
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
         name = re.search(r'query parameter: "([^"]*)"', reason)
-        if name is not None:
+        if name is not None and re.fullmatch(r"\w+", name[1]):
             allowed = "parameters of PostgreSQL's own clients, such as sslmode; take this one out"
             raise _refusal(name[1], "...", allowed) from error
         raise SettingError(VARIABLE, "postgresql:...", f"{FORM} ({_without_secret(reason, url)})") from error
 
 
 def _without_secret(reason: str, url: str) -> str:
-    """What libpq says of an address, less the address itself, in which a password may stand."""
-    return reason.replace(url, "...").partition(': "')[0]
+    """What libpq says of an address, less what it quotes of it, in which a password may stand."""
+    return re.sub(r'"[^"]*"?', "...", reason.replace(url, "...").partition(': "')[0])
 
 
 def _check(name: str, value: str) -> None:
@@ -146,7 +173,9 @@ def _check(name: str, value: str) -> None:
 
 
 def _refusal(name: str, value: str, allowed: str) -> SettingError:
-    return SettingError(VARIABLE, f"...?{name}={value[:80]}", allowed)
+    """What stands in the place of a secret, or of a port that is none, may be a part of a password."""
+    is_hidden = name in _SECRETS or (name == "port" and len(value) > _PORT_DIGITS)
+    return SettingError(VARIABLE, f"...?{name}={'...' if is_hidden else value[:80]}", allowed)
 
 
 def session_settings(options: str) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ reaches a scheduler is who its workers work for (docs/security.md).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -133,12 +134,14 @@ def connect(
         raise DaskMissing(
             f"{address.scheduler}: work on a Dask cluster needs the package distributed: {INSTALL}"
         ) from error
+    assert address.scheduler is not None
     files = {"tls_ca_file": certificates.ca, "tls_client_cert": certificates.cert}
     files["tls_client_key"] = certificates.key
     given = {name: str(path) for name, path in files.items() if path is not None}
     try:
         with _quiet():
             security = Security(require_encryption=True, **given) if address.is_encrypted else None
+            asyncio.run(_ensure_answers(address.scheduler, security, patience))
             client = Client(address.scheduler, security=security, timeout=patience, set_as_default=False)
     except (OSError, TimeoutError, TypeError, ValueError) as error:
         raise ComputeUnavailable(
@@ -152,6 +155,27 @@ def connect(
         client.close(timeout=5)
         raise
     return ClusterPool(client, code_digest())
+
+
+async def _ensure_answers(scheduler: str, security: Any, patience: float) -> None:
+    """Dask's client waits without end for the first word of what takes its connection, and says none.
+
+    Raises:
+        OSError: nothing is there, or says what a scheduler does, in that time.
+    """
+    from distributed.comm.core import connect as open_comm
+
+    options = {} if security is None else security.get_connection_args("client")
+    try:
+        async with asyncio.timeout(patience + 1):  # which is told apart from that nothing is there
+            comm = await open_comm(scheduler, timeout=patience, **options)
+    except TimeoutError as error:
+        raise OSError("something takes connections there, and does not answer") from error
+    except (OSError, TypeError, ValueError):  # the last two are of certificates
+        raise
+    except Exception as error:  # whatever comes of taking words of another kind for a scheduler's
+        raise OSError(f"what answers there is of another kind ({error})") from error
+    await comm.close()
 
 
 def _ensure_workers(client: Any, patience: float) -> None:

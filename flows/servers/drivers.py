@@ -42,11 +42,12 @@ def libpq_address(url: str) -> str:
     """The whole of an address for an engine of ours, with all that libpq reads in it.
 
     >>> libpq_address("postgresql://u:p@h/db?connect_timeout=3")
-    'postgresql+psycopg://u:p@/db?connect_timeout=3&host=h'
+    'postgresql+psycopg://u:p@?connect_timeout=3&dbname=db&host=h'
     """
     chosen = parameters(url)
-    user, password, name = (chosen.pop(key, None) for key in ("user", "password", "dbname"))
-    address = URL.create("postgresql+psycopg", user, password, database=name, query=chosen)
+    user, password = (chosen.pop(key, None) for key in ("user", "password"))
+    # Its name is a parameter too: SQLAlchemy does not quote it in a path, where a `?` would end it.
+    address = URL.create("postgresql+psycopg", user, password, query=chosen)
     return address.render_as_string(hide_password=False)
 
 

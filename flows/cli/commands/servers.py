@@ -49,7 +49,7 @@ def up(
     supervisor = Supervisor(settings, say)
     signal.signal(signal.SIGUSR1, lambda _number, _frame: supervisor.retry_now())
     began = time.monotonic()
-    with _naming_full_disks(settings):
+    with _naming_full_disks(settings), _interrupted_once():
         started = bring_up(settings, say, watched_by="background" if detach else "this")
     watches = supervisor.is_mine()
     try:
@@ -207,6 +207,22 @@ def _end_like_ctrl_c() -> None:
 
     for number in SIGNALS:  # SIGINT too: the background jobs of a shell ignore it
         signal.signal(number, end)
+
+
+@contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """Another Ctrl-C while what was begun is stopped does not interrupt that."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        _ignore_signals()
+        raise KeyboardInterrupt
+
+    for number in SIGNALS:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        _end_like_ctrl_c()
 
 
 def _ignore_signals() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,29 @@ def test_a_scheduler_that_is_not_there_is_told_with_what_to_do() -> None:
         ComputeUnavailable, match=r"no Dask scheduler answers at tcp://.*RATCHET_COMPUTE=local"
     ):
         connect(address, patience=1)
+
+
+def test_what_takes_connections_and_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = read_compute(f"dask://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(ComputeUnavailable, match=r"no Dask scheduler answers at .*does not answer"):
+            connect(address, patience=1)
+
+
+def test_a_server_of_another_kind_is_told_as_that() -> None:
+    def talk(server: socket.socket) -> None:
+        caller, _ = server.accept()
+        with caller:
+            caller.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+            caller.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=talk, args=(server,))
+        thread.start()
+        address = read_compute(f"dask://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(ComputeUnavailable, match=r"no Dask scheduler answers at .*of another kind"):
+            connect(address, patience=5)
+        thread.join(10)
 
 
 def test_without_dask_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

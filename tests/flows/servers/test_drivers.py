@@ -19,13 +19,19 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from configs.addresses.database_url import parameters, read_database_url
-from flows.servers.drivers import asyncpg_address, asyncpg_arguments, connect_by, psycopg_address
+from flows.servers.drivers import (
+    asyncpg_address,
+    asyncpg_arguments,
+    connect_by,
+    libpq_address,
+    psycopg_address,
+)
 from store.database.connection import connect, ensure_databases, tool_url
 from store.database.embedded import EmbeddedPostgres
 
@@ -266,3 +272,9 @@ def test_a_session_that_may_not_write_is_not_used_again(server: Server) -> None:
     with engine.connect() as conn:
         assert conn.execute(text("SELECT pg_backend_pid()")).scalar() != first
     engine.dispose()
+
+
+def test_a_name_that_would_end_a_path_arrives() -> None:
+    address = make_url(libpq_address("postgresql://u:p%20w@h/a%3Fb%23%25"))
+    _, options = address.get_dialect()().create_connect_args(address)
+    assert (options["dbname"], options["user"], options["password"]) == ("a?b#%", "u", "p w")
