@@ -14,14 +14,25 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from http.client import UNAUTHORIZED
+from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
+from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.workers.process import ProcessWorker
 
+from configs.errors import ConfigError
+from configs.loading import load_use_cases
+from configs.security.printable import printable
 from configs.settings import Settings, read_settings
 from flows.scheduling.registering import PROCESS, PoolDiffers
 from flows.stack.errors import StackError
+from flows.stack.probes import answers
+from store.database.connection import connect, database_url
+from store.database.revisions import revision_problem
+from store.errors import DatabaseUnavailable
 
 NAME = "worker"
 """What its process is called where processes are told apart: as the first one is."""
@@ -49,23 +60,70 @@ def ensure_joinable(environ: Mapping[str, str]) -> None:
         )
 
 
-async def join(settings: Settings, *, most_runs: int) -> None:
-    """Start the flow runs of the pool until this process is told to end.
+def ensure_reachable(settings: Settings) -> None:
+    """Refuse to take runs that could not but fail here.
 
     Raises:
-        NothingToJoin: the pool is not there.
+        NothingToJoin: naming the variable of what does not answer, or is of another release.
+    """
+    try:
+        with connect(database_url(settings)) as conn:
+            problem = revision_problem(conn)
+    except DatabaseUnavailable as error:
+        problem = str(error)
+    if problem is not None:
+        raise NothingToJoin(f"RATCHET_DATABASE_URL: {problem}")
+    if not answers(f"{settings.mlflow_uri}/health"):
+        raise NothingToJoin(f"MLFLOW_TRACKING_URI: nothing answers at {_shown(settings.mlflow_uri)}")
+
+
+async def ensure_pool_here(settings: Settings) -> None:
+    """Refuse a pool that this worker cannot serve, and tell of runs that lack their configuration here.
+
+    Raises:
+        NothingToJoin: Prefect does not answer, lets nobody in, or has no such pool.
         PoolDiffers: it is one that Prefect's own workers serve.
     """
-    async with get_client() as client:
-        try:
+    try:
+        async with get_client() as client:
             pool = await client.read_work_pool(settings.work_pool)
-        except ObjectNotFound:
-            raise NothingToJoin(
-                f"Prefect has no work pool '{settings.work_pool}'; the first worker makes it: start that "
-                "with `ratchet up`, or name another in RATCHET_WORK_POOL"
-            ) from None
+            deployments = await client.read_deployments(
+                work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[settings.work_pool]))
+            )
+    except ObjectNotFound:
+        raise NothingToJoin(
+            f"Prefect has no work pool '{settings.work_pool}'; the first worker makes it: start that "
+            "with `ratchet up`, or name another in RATCHET_WORK_POOL"
+        ) from None
+    except PrefectHTTPStatusError as error:
+        status = error.response.status_code
+        way = "; set PREFECT_API_AUTH_STRING to what the first worker has" if status == UNAUTHORIZED else ""
+        raise NothingToJoin(
+            f"PREFECT_API_URL: {_shown(settings.prefect_url)} answers {status}{way}"
+        ) from None
+    except (httpx.HTTPError, RuntimeError, ValueError) as error:
+        raise NothingToJoin(
+            f"PREFECT_API_URL: nothing of Prefect answers at {_shown(settings.prefect_url)}: {error}"
+        ) from None
     if pool.type != PROCESS:
         raise PoolDiffers(settings.work_pool, pool.type, PROCESS)
+    wanted = {str(one.parameters["use_case"]) for one in deployments if "use_case" in one.parameters}
+    if unknown := sorted(wanted - load_use_cases(settings.config_dirs).keys()):
+        log.warning(
+            "no file here describes %s, whose runs fail where they are started here: set RATCHET_CONFIGS to "
+            "folders with the files that the first worker has",
+            ", ".join(unknown),
+        )
+
+
+def _shown(url: str) -> str:
+    """An address without the user and password that may stand in it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+async def join(settings: Settings, *, most_runs: int) -> None:
+    """Start the flow runs of the pool until this process is told to end."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     worker = ProcessWorker(work_pool_name=settings.work_pool, name=name, limit=most_runs)
     serving = asyncio.create_task(worker.start(printer=log.info))
@@ -76,8 +134,14 @@ async def join(settings: Settings, *, most_runs: int) -> None:
 
 
 def main(most_runs: int) -> None:
-    """Join with the settings of the environment."""
-    asyncio.run(join(read_settings(), most_runs=most_runs))
+    """Join with the settings of the environment; what is in the way is said in one line."""
+    settings = read_settings()
+    try:
+        ensure_reachable(settings)
+        asyncio.run(ensure_pool_here(settings))
+    except (StackError, ConfigError) as error:
+        sys.exit(f"ratchet: {printable(str(error))}")
+    asyncio.run(join(settings, most_runs=most_runs))
 
 
 if __name__ == "__main__":

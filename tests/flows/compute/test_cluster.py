@@ -117,8 +117,8 @@ def test_workers_that_differ_are_named_before_anything_runs(tmp_path: Path) -> N
         other = r"so nothing was run: tcp://\S+ has other code of Ratchet"
         with another(cluster, changed), pytest.raises(WorkersDiffer, match=other):
             connect(address, packages=["numpy"])
-        (tmp_path / "none" / "flows").mkdir(parents=True)
-        (tmp_path / "none" / "flows" / "__init__.py").touch()
+        (tmp_path / "none").mkdir()
+        (tmp_path / "none" / "flows.py").touch()  # no package: an editable install would find its parts
         none = "has no Ratchet like this one that it can import"
         with another(cluster, tmp_path / "none"), pytest.raises(WorkersDiffer, match=none):
             connect(address, packages=["numpy"])

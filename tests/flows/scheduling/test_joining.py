@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.scheduling.joining import NothingToJoin, ensure_joinable
+from configs.settings import Settings, read_settings
+from flows.scheduling.joining import NothingToJoin, ensure_joinable, ensure_pool_here, ensure_reachable
 from flows.scheduling.registering import PoolDiffers, PoolMissing, ensure_pool
+from tests.ports import free_port
 
 
 class Pools:
@@ -52,3 +60,58 @@ def test_a_worker_that_would_join_only_itself_is_refused() -> None:
     ensure_joinable({**shared, "PREFECT_API_URL": "http://p/api"})
     with pytest.raises(NothingToJoin, match="set PREFECT_API_URL to those of"):
         ensure_joinable(shared)
+
+
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    """A server that says the same to all."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def settings(tmp_path: Path, **changes: str) -> Settings:
+    return read_settings({"RATCHET_HOME": str(tmp_path), **changes})
+
+
+def test_what_a_worker_shares_is_asked_before_it_takes_runs(tmp_path: Path, database_url: str) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with answering(200) as mlflow:
+        shared = {"RATCHET_DATABASE_URL": database_url, "MLFLOW_TRACKING_URI": mlflow}
+        ensure_reachable(settings(tmp_path, **shared))
+        dead = f"postgresql://u:secret@127.0.0.1:{free_port()}/r"
+        with pytest.raises(NothingToJoin, match=r"RATCHET_DATABASE_URL: .*127\.0\.0\.1") as refused:
+            ensure_reachable(settings(tmp_path, **shared | {"RATCHET_DATABASE_URL": dead}))
+        assert "secret" not in str(refused.value)
+    with pytest.raises(NothingToJoin, match=f"MLFLOW_TRACKING_URI: nothing answers at {nowhere}"):
+        ensure_reachable(settings(tmp_path, **shared | {"MLFLOW_TRACKING_URI": nowhere}))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, r"answers 401; set PREFECT_API_AUTH_STRING"),
+        (None, r"PREFECT_API_URL: nothing of Prefect answers at http://127\.0\.0\.1"),
+    ],
+)
+def test_a_prefect_that_lets_nobody_in_is_told(tmp_path: Path, status: int | None, said: str) -> None:
+    with answering(status or 200) as url:
+        api = f"{url if status else f'http://127.0.0.1:{free_port()}'}/api"
+        with temporary_settings({PREFECT_API_URL: api}), pytest.raises(NothingToJoin, match=said):
+            asyncio.run(ensure_pool_here(settings(tmp_path, PREFECT_API_URL=api)))
