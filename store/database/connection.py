@@ -146,7 +146,7 @@ def migrate(url: str) -> None:
     """Bring the tables to the newest revision; concurrent callers wait for each other.
 
     Raises:
-        DatabaseUnavailable: they are of a newer release, or cannot be changed now.
+        DatabaseUnavailable: they are of a newer release, or cannot be changed now, as where nothing can.
     """
     from alembic import command
     from alembic.config import Config
@@ -154,6 +154,9 @@ def migrate(url: str) -> None:
     from sqlalchemy.exc import DBAPIError
 
     with connect(url) as guard:
+        if guard.execute("SELECT current_setting('transaction_read_only')").fetchone() == ("on",):
+            way = "name the primary, or let it take writes"
+            raise DatabaseUnavailable(f"{address(url)}: the database is read-only; {way}")
         _lock_migration(guard)
         config = Config()
         for name, value in SCRIPTS.items():

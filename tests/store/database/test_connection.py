@@ -114,3 +114,9 @@ def test_a_read_only_database_is_not_migrated_and_says_so(postgres: str) -> None
         admin.execute("ALTER DATABASE test_read_only SET default_transaction_read_only = on")
     with pytest.raises(DatabaseUnavailable, match="the database is read-only"):
         migrate(with_database(postgres, "test_read_only"))
+
+
+def test_a_database_that_takes_no_writes_is_told_before_anything_is_done(database_url: str) -> None:
+    joint = "&" if "?" in database_url else "?"
+    with pytest.raises(DatabaseUnavailable, match="the database is read-only; name the primary"):
+        migrate(f"{database_url}{joint}options=-cdefault_transaction_read_only%3Don")
