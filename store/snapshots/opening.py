@@ -100,9 +100,7 @@ class SnapshotRows:
         used = f"split IN ({named_uses})"
         if TRAIN in uses or self.rule.unused_below is not None:
             return used
-        told = [self.rule.held_out, self.rule.unused]
-        named = reader.given({"seq": np.concatenate(told)})
-        return f"{used} AND seq IN (SELECT seq FROM {named})"
+        return f"{used} AND {_named(reader, np.concatenate([self.rule.held_out, self.rule.unused]))}"
 
     def _is_newest(self, reader: HistoryReader, newest: Newest) -> str:
         """SQL of which rows to learn from are the newest.
@@ -132,11 +130,8 @@ class SnapshotRows:
             HistoryDamaged: a row is not what it was.
         """
         with self.reader() as reader:
-            how, held = self.rule.use(reader), self.rule.members(reader)
-            asked = reader.given({"seq": seq})
             table = reader.arrow(
-                f"SELECT *, {how} AS split FROM lines WHERE {held} AND seq IN (SELECT seq FROM {asked})"
-                " ORDER BY time, seq"
+                f"SELECT * FROM ({self._query(reader)}) WHERE {_named(reader, seq)} ORDER BY time, seq"
             )
         return self._frame(table)
 
@@ -173,3 +168,11 @@ class SnapshotRows:
     def reader(self) -> HistoryReader:
         """Asks the table."""
         return HistoryReader(self.table, folder=self.scratch)
+
+
+def _named(reader: HistoryReader, seq: Numbers) -> str:
+    """SQL of which rows have one of these numbers: of files that can have none, nothing is read."""
+    if not len(seq):
+        return "false"
+    named = reader.given({"seq": seq})
+    return f"seq BETWEEN {seq.min()} AND {seq.max()} AND seq IN (SELECT seq FROM {named})"
