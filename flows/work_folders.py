@@ -35,7 +35,7 @@ class WorkFolder:
             remove_abandoned(one)
         name = str(uuid4())
         begun = work / f"{_BEGUN}{name}"
-        begun.mkdir()
+        begun.mkdir(mode=0o700)  # a pool's may lie among the files of all, and what is in it is loaded
         self._lock = os.open(begun, os.O_RDONLY)
         # Where the file system has no locks nobody can tell; such a folder goes by its age.
         with suppress(OSError):

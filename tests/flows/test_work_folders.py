@@ -59,6 +59,11 @@ def test_what_is_not_known_to_be_somebodys_stays(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted(others)
 
 
+def test_nobody_else_may_look_into_it(tmp_path: Path) -> None:
+    with work_folder(tmp_path, "pool") as own:
+        assert own.stat().st_mode & 0o777 == 0o700
+
+
 def test_one_that_does_not_exist_yet_has_nothing_abandoned(tmp_path: Path) -> None:
     assert abandoned(tmp_path / "work") == []
 

@@ -132,14 +132,8 @@ def grown(conn: psycopg.Connection[Any], tmp_path: Path) -> tuple[UseCase, Snaps
     return use_case, taken
 
 
-@pytest.mark.parametrize("damage", ["flipped", "gone", "touched"])
-def test_a_file_that_is_not_what_it_was_is_found_before_anything_is_summed_up(
-    conn: psycopg.Connection[Any], grown: tuple[UseCase, Snapshot], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, damage: str,
-) -> None:  # fmt: skip
-    use_case, production = grown
-    table = table_of(tmp_path, use_case.name, use_case.record)
-    file = Path(table.files()[0])
+def noting_scans(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """An entry for each time from now on that all rows are gone through before anything is summed up."""
     scanned: list[bool] = []
     ensure_held = taking.ensure_held
 
@@ -148,6 +142,18 @@ def test_a_file_that_is_not_what_it_was_is_found_before_anything_is_summed_up(
         ensure_held(reader, before)
 
     monkeypatch.setattr(taking, "ensure_held", noted)
+    return scanned
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone", "touched"])
+def test_a_file_that_is_not_what_it_was_is_found_before_anything_is_summed_up(
+    conn: psycopg.Connection[Any], grown: tuple[UseCase, Snapshot], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, damage: str,
+) -> None:  # fmt: skip
+    use_case, production = grown
+    table = table_of(tmp_path, use_case.name, use_case.record)
+    file = Path(table.files()[0])
+    scanned = noting_scans(monkeypatch)
     send(conn, random.Random(7), 200)
     take(conn, use_case, tmp_path, production)
     assert not scanned, "every file is as it was"
@@ -215,14 +221,7 @@ def test_files_that_were_written_again_are_scanned(
         assert gone
         for batch, seq in gone:
             table.forget(batch, np.array([seq]))
-    scanned: list[bool] = []
-    ensure_held = taking.ensure_held
-
-    def noted(reader: Any, before: Any) -> None:
-        scanned.append(True)
-        ensure_held(reader, before)
-
-    monkeypatch.setattr(taking, "ensure_held", noted)
+    scanned = noting_scans(monkeypatch)
     monkeypatch.setattr(tables, "_SMALL_FILES", 64)
     for turn in (8, 9):
         send(conn, random.Random(turn), 300 + 40 * turn)
