@@ -16,7 +16,9 @@ from configs.schema import UseCase
 from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
 from flows.work_folders import work_folder
+from models.production.contract import RegistryClient
 from models.production.registry import Registry
+from models.production.registry_rest import open_registry
 from models.versions.cache import model_cache
 from store.database.connection import connect, database_url
 from store.objects.contract import Storage
@@ -36,6 +38,11 @@ class LoopContext:
     def model_cache(self) -> Path:
         """Where versions are kept on this machine, shared with its servers."""
         return model_cache(self.settings.home)
+
+    @property
+    def aliases(self) -> RegistryClient:
+        """What looks versions up and moves aliases, without the start that MLflow's library needs."""
+        return open_registry(self.registry.tracking_uri)
 
     @cached_property
     def storage(self) -> Storage:

@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Cancelled, Completed
 from prefect.tasks import Task
+from prefect.utilities.annotations import quote
 
 from configs.security.printable import one_line
 from flows import inbox as inbox_steps
@@ -54,22 +55,34 @@ def _worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> 
     return not isinstance(error, TrainingStopped | Fenced)
 
 
-def _outside(function: Callable[P, R]) -> Task[P, R]:
+def _outside(function: Callable[P, R]) -> Callable[P, R]:
     """A step that touches the database or MLflow: tried again when that fails."""
-    return task(
-        name=function.__name__.replace("_", "-"),
-        retries=2,
-        retry_delay_seconds=[1, 5],
-        retry_condition_fn=_worth_retrying,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )(function)
+    again: dict[str, Any] = {
+        "retries": 2, "retry_delay_seconds": [1, 5], "retry_condition_fn": _worth_retrying,
+    }  # fmt: skip
+    return _as_task(function, **again)
 
 
-def _inside(function: Callable[P, R]) -> Task[P, R]:
+def _inside(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     """A step that computes: the same again would fail the same."""
+    return _as_task(function, **options)
+
+
+def _as_task(function: Callable[P, R], **options: Any) -> Callable[P, R]:
+    """The step as a task, whose arguments are handed on unread.
+
+    Prefect would go through each of them, down to the last field of a configuration or record, for results
+    of other tasks, of which there are none.
+    """
     name = function.__name__.replace("_", "-")
-    return task(name=name, cache_policy=NO_CACHE, persist_result=False)(function)
+    made = task(name=name, cache_policy=NO_CACHE, persist_result=False, **options)(function)
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        unread: dict[str, Any] = {key: quote(value) for key, value in kwargs.items()}
+        result: R = made(*map(quote, args), **unread)
+        return result
+
+    return run
 
 
 REACHING_OUT: tuple[Callable[..., Any], ...] = (
@@ -91,9 +104,7 @@ COMPUTING: tuple[Callable[..., Any], ...] = (train_all, judge_all)
 TASKS = {step: _outside(step) for step in REACHING_OUT} | {step: _inside(step) for step in COMPUTING}
 """The steps of a retrain."""
 # A pool makes challengers side by side, and each is seen by its name.
-TASKS[train_elsewhere] = task(
-    name="train-elsewhere", task_run_name="train-{challenger}", cache_policy=NO_CACHE, persist_result=False
-)(train_elsewhere)
+TASKS[train_elsewhere] = _inside(train_elsewhere, task_run_name="train-{challenger}")
 read_inbox = _outside(inbox_steps.read_inbox)
 check_drift = _outside(drift_steps.check_use_case)
 log_drift = _outside(drift_steps.log_drift)
@@ -185,8 +196,9 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
         if trigger == "person" and not run_id:
             raise
         return Completed(message=f"skipped: {busy}")
-    _draw(context, logged)
-    _tidy(context)
+    if result.outcome != "skipped":  # nothing was made; what grows old meanwhile goes once a day
+        _draw(context, logged)
+        _tidy(context)
     show_retrain(result, context.settings.mlflow_uri)
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
 

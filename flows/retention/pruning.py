@@ -1,4 +1,5 @@
-"""The one place that deletes what is old: `prune`, by a command, after a retrain or a drift check, and daily.
+"""The one place that deletes what is old: `prune`, by a command, after a retrain or a drift check that had
+something to do, and daily.
 
 Everything is deleted in small steps that are each whole, so a kill at any point leaves nothing half-deleted,
 and the next call goes on. What needs no registry goes first, for MLflow may be away.

@@ -74,7 +74,7 @@ def find_idle(context: LoopContext, kind: str, trigger: str, seen: Seen) -> Idle
         return None
     name = context.use_case.name
     with context.connect() as conn:
-        facts = read_production(conn, context.registry, name)
+        facts = read_production(conn, context.aliases, name)
         if facts is None or facts.problem is not None or facts.snapshot is None:
             return None
         found = _repeated(conn, name, facts, seen)
@@ -82,7 +82,7 @@ def find_idle(context: LoopContext, kind: str, trigger: str, seen: Seen) -> Idle
             found = find_snapshot(conn, facts.snapshot), NOTHING_CAME, seen
     if found is None:
         return None
-    version = context.registry.version(name, facts.version)
+    version = context.aliases.version(name, facts.version)
     return Idle(replace(NO_PRODUCTION, version=version), *found)
 
 

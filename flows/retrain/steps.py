@@ -42,13 +42,13 @@ def ensure_data(context: LoopContext) -> IngestReport | None:
 def settle(context: LoopContext) -> list[str]:
     """Finish or abandon what an earlier run left half-done."""
     with context.connect() as conn:
-        return reconcile(conn, context.registry, context.use_case.name)
+        return reconcile(conn, context.aliases, context.use_case.name)
 
 
 def retrain_decision(context: LoopContext) -> RetrainDecision:
     """Whether a retrain is due now."""
     with context.connect() as conn:
-        return decide_now(conn, context.registry, context.use_case)
+        return decide_now(conn, context.aliases, context.use_case)
 
 
 def snapshot_rows(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 ENDED_BY_TERM = 7
+REFUSED = "it was refused"
 
 
 def main() -> None:
@@ -18,6 +21,16 @@ def main() -> None:
     say(f"{os.getpid()} {Path.cwd()} {colour} {imported}")
     if task == "fail":
         sys.exit(3)
+    if task == "refuse":
+        sys.exit(REFUSED)
+    if task == "raise":
+        raise LookupError(REFUSED)
+    if task == "interrupt":
+        raise KeyboardInterrupt
+    if task == "leave work":
+        atexit.register(sys.stdout.write, "at exit\n")
+        threading.Timer(0.3, say, ["in a thread"]).start()
+        sys.stdout.write("not flushed, ")
     if task == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if task == "wait":

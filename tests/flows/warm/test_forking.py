@@ -20,7 +20,7 @@ from configs.settings import CHECKOUT
 from flows.warm.freshness import is_fresh, stamps, told_apart
 from flows.warm.server import LOOKED_FOR, PRELOADED, STALE, note_absent
 from flows.warm.wire import SOCKET
-from tests.flows.warm.task import ENDED_BY_TERM
+from tests.flows.warm.task import ENDED_BY_TERM, REFUSED
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="forks are made on Linux only"),
@@ -37,6 +37,7 @@ class Warm:
 
     def __init__(self, folder: Path, *more: Path, imports: tuple[str, ...] = (MARK,)) -> None:
         self.folder = folder
+        self.errors = folder / "errors"
         self.imports = imports
         path = os.pathsep.join(map(str, (CHECKOUT, *more)))
         self.environment = {**os.environ, "PYTHONPATH": path, SOCKET: str(folder / "warm")}
@@ -52,11 +53,12 @@ class Warm:
         while not (self.folder / "warm").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "flows.warm.client", TASK],
-            env={**self.environment, "PREFECT__TASK": task, **variables}, cwd=self.folder, text=True,
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
+        with self.errors.open("a") as errors:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "flows.warm.client", TASK],
+                env={**self.environment, "PREFECT__TASK": task, **variables}, cwd=self.folder, text=True,
+                stdout=subprocess.PIPE, stderr=errors,
+            )  # fmt: skip
         self.clients.append(child)
         return child
 
@@ -115,6 +117,25 @@ def test_a_client_ends_as_its_fork_does_and_the_server_goes_on(warm: Warm, task:
     assert first_line(again)[-1] == "True"
     assert again.wait(30) == 0
     assert warm.process.poll() is None
+
+
+def test_a_fork_ends_as_the_interpreter_does_when_nothing_is_left_to_do(warm: Warm) -> None:
+    child = warm.client("leave work")
+    assert child.stdout is not None
+    assert child.stdout.read().splitlines()[1:] == ["not flushed, in a thread", "at exit"]
+    assert child.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "code", "said"),
+    [("refuse", 1, f"{REFUSED}\n"), ("raise", 1, f"LookupError: {REFUSED}\n"),
+     ("interrupt", -signal.SIGINT, "KeyboardInterrupt\n")],
+)  # fmt: skip
+def test_a_fork_says_why_it_ends(warm: Warm, task: str, code: int, said: str) -> None:
+    child = warm.client(task)
+    first_line(child)
+    assert child.wait(30) == code
+    assert warm.errors.read_text("utf-8").endswith(said)
 
 
 def test_each_fork_is_a_process_of_its_own_session(warm: Warm) -> None:
