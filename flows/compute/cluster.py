@@ -1,114 +1,24 @@
-"""A Dask cluster: work goes to its scheduler as plain futures, and what a lost worker had goes to another.
+"""The way to a Dask cluster: a scheduler that answers, and workers that answer and are like this machine.
 
-Only an address of the configuration is ever used. Values travel as pickles, which may run any code: whoever
-reaches a scheduler is who its workers work for (docs/security.md).
+Only an address of the configuration is ever used.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
+import logging
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
-from uuid import uuid4
 
 from configs.compute.address import NO_CERTIFICATES, ComputeAddress, ComputeCertificates
-from flows.compute import inside
-from flows.compute.contract import OnReport
-from flows.compute.errors import INSTALL, ComputeUnavailable, DaskMissing, WorkersDiffer, WorkLost
-from flows.compute.local import give_up, portable, settle
+from flows.compute.cluster_pool import ClusterPool, quiet
+from flows.compute.errors import INSTALL, ComputeUnavailable, DaskMissing, WorkersDiffer
 from flows.compute.versions import code_digest, differences
 
 PATIENCE = 20.0
-"""Seconds in which the scheduler has to answer, and in which it has to have a worker."""
+"""Seconds in which the scheduler has to answer and to have a worker, and in which each worker has to."""
 
-
-class ClusterPool:
-    """The workers of a scheduler that has been found good.
-
-    Args:
-        client: connected to it.
-        code: digest of this side's code, which those must have that join later, too.
-    """
-
-    is_here = False
-
-    def __init__(self, client: Any, code: str) -> None:
-        self.client = client
-        self._code = code
-        self._open: set[Future[Any]] = set()
-        self.where = f"Dask at {client.scheduler.address}"
-
-    @property
-    def width(self) -> int:
-        """Threads of all workers that are there now."""
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
-        threads: int = sum(one["nthreads"] for one in workers.values())
-        return max(1, threads)
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have something done; see `Pool`."""
-        promised: Future[Any] = Future()
-        self._open.add(promised)
-        with _quiet():
-            done = self.client.submit(
-                _checked, self._code, function, *arguments, key=f"ratchet-{uuid4()}", pure=False
-            )
-        promised.add_done_callback(partial(self._let_go, done))
-        done.add_done_callback(partial(self._end, promised))
-        return promised
-
-    def share(self, value: Any) -> Any:
-        """A future whose value the scheduler can have made again when the workers that hold it are gone."""
-        with _quiet():
-            return self.client.submit(_itself, value, key=f"ratchet-shared-{uuid4()}", pure=False)
-
-    def share_folder(self, folder: Path) -> Any:
-        """The folder's files, which each worker unpacks once."""
-        packed = inside.pack_folder(folder)
-        return self.share(inside.PackedFolder(hashlib.sha256(packed).hexdigest()[:32], packed))
-
-    def listen(self, topic: str, on_report: OnReport) -> None:
-        """Have what work reports under a topic told."""
-
-        def tell(event: tuple[float, Any]) -> None:
-            on_report({key: value for key, value in event[1].items() if key != "worker"})
-
-        self.client.subscribe_topic(topic, tell)
-
-    def close(self) -> None:
-        """Give up what is not done, and leave the cluster."""
-        for promised in list(self._open):
-            give_up(promised)
-        self.client.close(timeout=5)
-
-    def _let_go(self, done: Any, promised: Future[Any]) -> None:
-        self._open.discard(promised)
-        if promised.cancelled():
-            done.cancel(force=True)
-
-    def _end(self, promised: Future[Any], done: Any) -> None:
-        """Called by the client when a piece of work has ended, wherever it was done at last."""
-        from distributed import KilledWorker
-
-        if promised.cancelled():
-            return
-        try:
-            if done.status in ("cancelled", "lost"):
-                raise WorkLost(f"{self.where} went away with work in hand")
-            settle(promised, done.result(timeout=PATIENCE))
-        except KilledWorker as error:
-            why = "work ended the worker that did it, again and again; perhaps its memory is too small"
-            settle(promised, error=WorkLost(f"{self.where}: {why}: {error}"))
-        except (CancelledError, OSError, TimeoutError) as error:
-            settle(promised, error=WorkLost(f"{self.where} went away with work in hand: {error}"))
-        except Exception as error:  # noqa: BLE001 - whatever the work raised is told to who waits for it
-            settle(promised, error=error)
+log = logging.getLogger("ratchet.compute")
 
 
 def connect(
@@ -139,7 +49,7 @@ def connect(
     files["tls_client_key"] = certificates.key
     given = {name: str(path) for name, path in files.items() if path is not None}
     try:
-        with _quiet():
+        with quiet():
             security = Security(require_encryption=True, **given) if address.is_encrypted else None
             asyncio.run(_ensure_answers(address.scheduler, security, patience))
             client = Client(address.scheduler, security=security, timeout=patience, set_as_default=False)
@@ -150,11 +60,11 @@ def connect(
         ) from error
     try:
         _ensure_workers(client, patience)
-        _ensure_alike(client, packages)
+        only = _ensure_alike(client, packages, patience)
     except BaseException:
         client.close(timeout=5)
         raise
-    return ClusterPool(client, code_digest())
+    return ClusterPool(client, code_digest(), only)
 
 
 async def _ensure_answers(scheduler: str, security: Any, patience: float) -> None:
@@ -187,16 +97,29 @@ def _ensure_workers(client: Any, patience: float) -> None:
         ) from error
 
 
-def _ensure_alike(client: Any, packages: Sequence[str]) -> None:
-    """Refuse workers with other packages, or other code, than this process."""
-    told = client.get_versions(check=False, packages=list(packages))
-    here = told["client"]["packages"]
-    found = {
-        worker: differences(here, (about or {}).get("packages", {}), packages)
-        for worker, about in told["workers"].items()
-    }
+def _ensure_alike(client: Any, packages: Sequence[str], patience: float) -> list[str]:
+    """Refuse workers with other packages, or other code, than this process.
+
+    Returns:
+        Addresses of those that work may be given to, where some did not answer; else nothing.
+
+    Raises:
+        ComputeUnavailable: not one answers.
+    """
+    from distributed.versions import get_versions
+
+    here = get_versions(packages=list(packages))["packages"]
+    told, silent = _ask_each(client, patience, get_versions, packages=list(packages))
+    found: dict[str, list[str]] = {}
+    for worker, about in told.items():
+        if isinstance(about, BaseException):
+            found[worker] = [f"an error when it was asked for its versions ({about!r})"]
+        else:
+            found[worker] = differences(here, about["packages"], packages)
     if not any(found.values()):  # what differs there may be unable to read a function of ours
-        for worker, code in client.run(code_digest, on_error="return").items():
+        codes, more = _ask_each(client, patience, code_digest, among=told)
+        silent = [*silent, *more]
+        for worker, code in codes.items():
             if isinstance(code, BaseException) and "ModuleNotFoundError" in repr(code):
                 found[worker] = [f"no Ratchet like this one that it can import ({code})"]
             elif isinstance(code, BaseException):
@@ -208,25 +131,50 @@ def _ensure_alike(client: Any, packages: Sequence[str]) -> None:
             f"workers of {client.scheduler.address} differ from this machine, so nothing was run: "
             f"{'; '.join(lines)}; install the same there, and start them again"
         )
+    good = [worker for worker in found if worker not in silent]
+    if not good:
+        raise ComputeUnavailable(
+            f"no worker of the Dask scheduler at {client.scheduler.address} answers within {patience:.0f} "
+            f"seconds ({', '.join(sorted(silent))}); start them again, or set RATCHET_COMPUTE=local for the "
+            "cores here"
+        )
+    if silent:
+        log.warning(
+            "%s: work goes to %d of its workers, as these did not answer within %.0f seconds: %s",
+            client.scheduler.address, len(good), patience, ", ".join(sorted(silent)),
+        )  # fmt: skip
+    return good if silent else []
 
 
-def _checked(code: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """On a worker: do it, if it has the code that was found good; it may have joined since."""
-    if code_digest() != code:
-        raise WorkersDiffer("a worker that joined later has other code of Ratchet; start it again with ours")
-    try:
-        return function(*arguments)
-    except Exception as error:  # noqa: BLE001 - it goes to who waits, whatever it is
-        raise portable(error) from None
+def _ask_each(
+    client: Any,
+    patience: float,
+    function: Callable[..., Any],
+    *,
+    among: Collection[str] | None = None,
+    **named: Any,
+) -> tuple[dict[str, Any], list[str]]:
+    """Have each worker call a function, none waiting for another.
 
+    Args:
+        among: those to ask; None: all that the scheduler has.
 
-def _itself(value: Any) -> Any:
-    return value
+    Returns:
+        By worker what it gave, or the error that it told; and those that gave nothing in that time.
+    """
+    from distributed.comm.core import CommClosedError
 
+    workers = client.scheduler_info(n_workers=-1)["workers"] if among is None else among
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Of sizes and versions we judge ourselves."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    async def ask(worker: str) -> Any:
+        async with asyncio.timeout(patience):
+            return (await client.run(function, workers=[worker], on_error="return", **named))[worker]
+
+    async def ask_all() -> list[Any]:
+        return await asyncio.gather(*(ask(worker) for worker in workers), return_exceptions=True)
+
+    answers = dict(zip(workers, client.sync(ask_all), strict=True))
+    silent = [
+        worker for worker, answer in answers.items() if isinstance(answer, TimeoutError | CommClosedError)
+    ]
+    return {worker: answer for worker, answer in answers.items() if worker not in silent}, silent

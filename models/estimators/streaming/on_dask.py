@@ -20,6 +20,8 @@ DONE, STOP = "done", "stop"
 """What is told of a training by the first of its workers, and to it."""
 PATIENCE = 30
 """Seconds in which the scheduler has to answer."""
+SILENCE = 15.0
+"""Seconds after which a worker that nothing was heard of gets no rows; they tell of themselves every few."""
 SECONDS = 0.5
 """Between two looks at how far it is, and at whether to stop."""
 
@@ -37,7 +39,7 @@ def train_on_dask(
 ) -> Any:
     """A booster that the workers of a cluster have trained.
 
-    Each part is on one worker, in turn, and on those only that are there when it begins.
+    Each part is on one worker, in turn, and on those only that are there, and heard of, when it begins.
 
     Args:
         client: of `distributed`, connected.
@@ -144,12 +146,20 @@ def made_follower(name: str) -> Any:
     return Telling()
 
 
+def awake(client: Any, silence: float = SILENCE) -> list[str]:
+    """Addresses of the workers that were heard of lately: one that is frozen takes rows without an answer."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    # By the scheduler's clock alone: that of this machine may be another.
+    newest = max((one["last_seen"] for one in workers.values()), default=0.0)
+    return sorted(name for name, one in workers.items() if newest - one["last_seen"] <= silence)
+
+
 def _spread(
     client: Any, rows: EncodedRows, weights: NDArray[np.float32] | None, watch: Watch
 ) -> tuple[Any, Any, Any]:
     """Rows, classes and weights as arrays of Dask, a chunk of each a part, which workers hold."""
     array: Any = import_module("dask.array")
-    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    workers = awake(client)
     columns: list[list[Any]] = [[], [], []]
     for place in range(rows.parts):
         if watch.should_stop():
