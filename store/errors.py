@@ -3,7 +3,8 @@
 StoreError
 ├── SnapshotError          a snapshot that is damaged or cannot be taken
 ├── HistoryError           a table of labelled rows, or of predictions, cannot be read or written
-│   └── HistoryDamaged     it is not what it was
+│   ├── HistoryDamaged     it is not what it was
+│   └── HistoryBusy        another process has changed it meanwhile
 ├── PredictionsAway        predictions that were moved, and that no worker brings back
 ├── PageError              a drift page that is not as Evidently draws them
 ├── WrongLabels            labels that stored rows cannot be given
@@ -44,6 +45,10 @@ class HistoryError(StoreError):
 
 class HistoryDamaged(HistoryError):
     """It is not what it was: a file is gone or damaged, or rows are others; it can be made again."""
+
+
+class HistoryBusy(HistoryError):
+    """Another process has changed it meanwhile: what was to be written was not."""
 
 
 class PredictionsAway(StoreError):

@@ -66,14 +66,16 @@ def forget(unneeded: Unneeded) -> None:
             table.forget(batch, numbers)
 
 
-def clean(context: LoopContext) -> int:
+def clean(conn: psycopg.Connection[Any], context: LoopContext) -> int:
     """Make many small files one, and delete those that tables have not had for a while; returns how many.
+
+    Ends the caller's transaction.
 
     Raises:
         HistoryError: a table cannot be written.
     """
     home, name = context.settings.home, context.use_case.name
-    return sum(table_named(home, name, one).clean() for one in tables_of(home, name))
+    return sum(table_named(home, name, one).clean(conn) for one in tables_of(home, name))
 
 
 def _current(use_case: UseCase, context: LoopContext) -> HistoryTable:

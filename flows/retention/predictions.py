@@ -50,4 +50,4 @@ class Moves:
         from store.moved.places import prediction_tables
 
         for table in prediction_tables(self.home, self.use_case.name):
-            table.clean()
+            table.clean(self.conn)

@@ -1,19 +1,86 @@
-"""What Delta tables of ours have in common: how they are deleted, and how their faults are told."""
+"""What Delta tables of ours have in common: who may change them, how they are deleted, and their faults."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pyarrow as pa
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from configs.schema import RecordConfig
-from store.errors import HistoryDamaged, HistoryError
+from store.database.locks import lock_transaction
+from store.errors import HistoryBusy, HistoryDamaged, HistoryError
 from store.history.faults import is_of_place
 from store.objects.opening import storage_at
+
+_WRITER = "ratchet"
+"""Under which name a table says which batch it got last."""
+
+
+def last_batch(table: DeltaTable | None) -> int:
+    """The batch that a table got last; 0: none."""
+    return 0 if table is None else table.transaction_version(_WRITER) or 0
+
+
+def append_batch(
+    uri: str,
+    options: Mapping[str, str],
+    what: str,
+    lines: pa.RecordBatchReader,
+    *,
+    batch: int,
+    after: int,
+    **how: Any,
+) -> None:
+    """Write a batch whole or not at all; the table then says that it got it last.
+
+    Args:
+        options: of the object store.
+        what: the table, as people call it.
+        after: the batch that it got last, as the caller knows.
+        how: the table is made, and files are written (`write_deltalake`).
+
+    Raises:
+        HistoryBusy: it got another batch meanwhile, or was deleted. Who loses the lock that keeps others
+            away (its session ended) does not know, and must not write what another has written.
+        HistoryError: it cannot be written.
+    """
+    table = open_table(uri, options, what)
+    if (held := last_batch(table)) != after:
+        raise HistoryBusy(
+            f"{what} at {uri} holds batch {held}, not {after}: another process has written to it"
+        )
+    with Told(uri, what):
+        write_deltalake(
+            uri if table is None else table,  # against what came since it was opened Delta checks
+            lines,
+            mode="append",
+            storage_options=dict(options),
+            commit_properties=CommitProperties(app_transactions=[Transaction(_WRITER, batch)]),
+            **how,
+        )
+
+
+@contextmanager
+def changing_alone(conn: psycopg.Connection[Any], name: str) -> Iterator[None]:
+    """Nobody else appends to a table, makes its small files one or deletes it meanwhile.
+
+    Two that make small files one at once would both be committed, and each row be there twice: Delta as we
+    have it sees no conflict in that. Ends the caller's transaction.
+
+    Args:
+        name: of the table, which machines that share it agree on.
+    """
+    conn.commit()
+    with conn.transaction():
+        lock_transaction(conn, "history", name)
+        yield
 
 
 def delete_table(uri: str) -> None:
@@ -60,7 +127,8 @@ class Told:
     """What goes wrong with a table is told with its place; that there is none goes on as it is.
 
     Raises:
-        HistoryError: it cannot be used; `HistoryDamaged` where it is not what it was.
+        HistoryError: it cannot be used; `HistoryDamaged` where it is not what it was, `HistoryBusy` where
+            another process has changed what was to be.
     """
 
     def __init__(self, uri: str, what: str) -> None:
@@ -83,9 +151,13 @@ class Told:
         if isinstance(error, TableNotFoundError) and kind is not None:
             return
         if isinstance(error, DeltaError | OSError | pa.ArrowInvalid):
-            of_place = isinstance(error, OSError) or is_of_place(error)
-            kind_of = HistoryError if of_place else HistoryDamaged
-            raise kind_of(self._sentence(error)) from error
+            raise _kind_of(error)(self._sentence(error)) from error
 
     def _sentence(self, error: BaseException) -> str:
         return f"{self._what} at {self._uri} cannot be used: {error}"
+
+
+def _kind_of(error: BaseException) -> type[HistoryError]:
+    if isinstance(error, OSError) or is_of_place(error):
+        return HistoryError
+    return HistoryBusy if isinstance(error, CommitFailedError) else HistoryDamaged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -12,14 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psycopg
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import DeltaTable, WriterProperties
 
 from features.records.contract import RecordContract
-from store.database.locks import lock_transaction
-from store.errors import HistoryDamaged
+from store.errors import HistoryBusy, HistoryDamaged
 from store.feedback.rows import RowVersions, read_versions
 from store.history.batches import Batch, Numbers, read_batches, read_mark
-from store.history.delta import Told, delete_table, described_record, open_table
+from store.history.delta import (
+    Told,
+    append_batch,
+    changing_alone,
+    delete_table,
+    described_record,
+    last_batch,
+    open_table,
+)
 from store.history.draws import Draw, read_draw
 from store.history.kinds import GONE, ROW, SUPERSEDED
 from store.history.layout import Layout
@@ -30,8 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ratchet.history")
 WHAT = "the table of labelled rows"
-_WRITER = "ratchet"
-"""Under which name the table says up to which batch it holds."""
 _CHUNK = 20_000
 """Rows that are read from the database at once."""
 _SMALL_FILES = 64
@@ -61,28 +67,35 @@ class HistoryTable:
     def fill(self, conn: psycopg.Connection[Any], until: int) -> None:
         """Append what it does not hold yet of the batches up to a number; nobody else does so meanwhile.
 
-        Ends the caller's transaction.
+        One that is damaged is made again. Ends the caller's transaction.
 
         Raises:
             HistoryError: the table cannot be read or written.
         """
         conn.commit()
-        try:
+        with suppress(HistoryDamaged):  # others may be making it again: it is looked at when they are done
             self.ensure_whole()
             if self.batches() >= until:
                 return
-        except HistoryDamaged as damage:
-            log.warning("%s; it is made again from the database", damage)
-            self.delete()
         contract = RecordContract(self.layout.record)
-        with conn.transaction():
-            lock_transaction(conn, "history", f"{self.use_case}/{self.layout.name}")
+        with self._changing(conn):
+            try:
+                self.ensure_whole()
+                held = self.batches()
+            except HistoryDamaged as damage:
+                log.warning("%s; it is made again from the database", damage)
+                self.delete()
+                held = 0
             draw = read_draw(conn)
-            for batch in read_batches(conn, self.use_case, self.batches()):
+            for batch in read_batches(conn, self.use_case, held):
                 if batch.number > until:
                     break
-                self._append(batch.number, self._lines(conn, contract, draw, batch))
-        self._join_small_files()
+                self._append(batch.number, held, self._lines(conn, contract, draw, batch))
+                held = batch.number
+        self._join_small_files(conn)
+
+    def _changing(self, conn: psycopg.Connection[Any]) -> AbstractContextManager[None]:
+        return changing_alone(conn, f"{self.use_case}/{self.layout.name}")
 
     def ensure_whole(self) -> None:
         """
@@ -106,17 +119,13 @@ class HistoryTable:
         Raises:
             HistoryError: it cannot be written.
         """
-        conn.commit()
-        with conn.transaction():
-            lock_transaction(conn, "history", f"{self.use_case}/{self.layout.name}")
-            with Told(self.uri, WHAT):
-                delete_table(self.uri)
+        with self._changing(conn):
+            self.delete()
         self.fill(conn, read_mark(conn, self.use_case).number)
 
     def batches(self) -> int:
         """Up to which batch it holds; 0: it is not there."""
-        table = self._open()
-        return 0 if table is None else table.transaction_version(_WRITER) or 0
+        return last_batch(self._open())
 
     def dataset(self) -> Dataset | None:
         """Its rows where they lie in an object store; None: it is not there."""
@@ -166,13 +175,13 @@ class HistoryTable:
         with Told(self.uri, WHAT):
             delete_table(self.uri)
 
-    def clean(self, *, kept: timedelta = _KEPT) -> int:
+    def clean(self, conn: psycopg.Connection[Any], *, kept: timedelta = _KEPT) -> int:
         """Delete files that the table no longer has since a while; returns how many.
 
         Small files are made one before, where they are many: of a few, all rows would be written again each
-        time that some have come.
+        time that some have come. Ends the caller's transaction.
         """
-        self._join_small_files()
+        self._join_small_files(conn)
         table = self._open()
         if table is None:
             return 0
@@ -222,30 +231,40 @@ class HistoryTable:
             "kind": pa.array([kind], pa.string()).take(pa.array(np.zeros(count, dtype=np.int64))),
         }
 
-    def _append(self, number: int, lines: Iterator[pa.RecordBatch]) -> None:
+    def _append(self, number: int, after: int, lines: Iterator[pa.RecordBatch]) -> None:
         """Write a batch whole or not at all; the table then says that it holds it."""
-        with Told(self.uri, WHAT):
-            write_deltalake(
-                self.uri,
-                pa.RecordBatchReader.from_batches(self.layout.schema, lines),
-                mode="append",
-                name=self.use_case,
-                description=self.layout.record.model_dump_json(),
-                configuration=_CONFIGURATION,
-                storage_options=dict(self.options),
-                writer_properties=_WRITING,
-                commit_properties=CommitProperties(app_transactions=[Transaction(_WRITER, number)]),
-            )
+        append_batch(
+            self.uri,
+            self.options,
+            WHAT,
+            pa.RecordBatchReader.from_batches(self.layout.schema, lines),
+            batch=number,
+            after=after,
+            name=self.use_case,
+            description=self.layout.record.model_dump_json(),
+            configuration=_CONFIGURATION,
+            writer_properties=_WRITING,
+        )
 
-    def _join_small_files(self) -> None:
-        table = self._open()
-        if table is None:
+    def _join_small_files(self, conn: psycopg.Connection[Any]) -> None:
+        if not self._has_many_small(self._open()):
             return
+        with self._changing(conn):
+            table = self._open()
+            if table is None or not self._has_many_small(table):  # another has done it
+                return
+            try:
+                with Told(self.uri, WHAT):
+                    table.optimize.compact(target_size=_FILE_SIZE)
+            except HistoryBusy as busy:  # rows of these files were deleted meanwhile; the next time does it
+                log.info("%s", busy)
+
+    def _has_many_small(self, table: DeltaTable | None) -> bool:
+        if table is None:
+            return False
         # Asked of the column itself: as a table of Arrow it would cost an import of pandas.
         sizes = table.get_add_actions(flatten=True).column("size_bytes").to_numpy()
-        if int((sizes < _FILE_SIZE // 64).sum()) > _SMALL_FILES:
-            with Told(self.uri, WHAT):
-                table.optimize.compact(target_size=_FILE_SIZE)
+        return int((sizes < _FILE_SIZE // 64).sum()) > _SMALL_FILES
 
 
 def layout_of(uri: str, options: Mapping[str, str]) -> Layout:

@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 from psycopg.rows import dict_row
 
 from configs.schema import UseCase
+from store.errors import HistoryBusy
 from store.moved.batches import MovedBatch, batches_around, is_noted, next_batch, note_batch
 from store.moved.counting import IS_OLD, RESTS, parameters_of, whole_days
 from store.moved.finding import Tables, find_moved
 from store.moved.layout import Row
 from store.moved.places import prediction_table, prediction_tables
-from store.moved.table import PredictionTable
+from store.moved.table import WHAT, PredictionTable
 
 MOST_ROWS = 100_000
 """Of a batch: as many are deleted in one transaction."""
@@ -120,9 +121,13 @@ def _move(conn: psycopg.Connection[Any], table: PredictionTable, tables: Tables,
     fresh = sorted(set(ids) - found.rows.keys() - found.unreached)
     if not fresh:
         return len(found.rows)
-    number = next_batch(conn)
+    after, number = table.last_batch(), next_batch(conn)
+    if after and not is_noted(conn, after):
+        raise HistoryBusy(
+            f"{WHAT} at {table.uri} got batch {after} of another process; the next move goes on"
+        )
     conn.commit()
-    table.append(number, _lines(conn, table, number, fresh))
+    table.append(number, after, _lines(conn, table, number, fresh))
     conn.commit()
     return len(found.rows) + _delete(conn, table, number)
 

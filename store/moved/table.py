@@ -7,16 +7,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 
-from store.history.delta import Told, described_record, open_table
+from store.history.delta import (
+    Told,
+    append_batch,
+    changing_alone,
+    described_record,
+    last_batch,
+    open_table,
+)
 from store.moved.layout import PredictionLayout, Row
 
 WHAT = "the table of predictions"
-_WRITER = "ratchet"
-"""Under which name the table says which batch it got last."""
 _SMALL_FILES = 16
 """So many files of a month that are small are made one."""
 _FILE_SIZE = 128 * 2**20
@@ -48,24 +54,30 @@ class PredictionTable:
 
     def last_batch(self) -> int:
         """The batch that it got last; 0: none."""
-        table = self._open()
-        return 0 if table is None else table.transaction_version(_WRITER) or 0
+        return last_batch(self._open())
 
-    def append(self, batch: int, lines: Iterable[pa.RecordBatch]) -> None:
-        """Write a batch, of ascending ids, whole or not at all; the table then says that it holds it."""
-        with Told(self.uri, WHAT):
-            write_deltalake(
-                self.uri,
-                pa.RecordBatchReader.from_batches(self.layout.schema, lines),
-                mode="append",
-                partition_by=["month"],
-                name=self.use_case,
-                description=self.layout.record.model_dump_json(),
-                configuration=_CONFIGURATION,
-                storage_options=dict(self.options),
-                writer_properties=_WRITING,
-                commit_properties=CommitProperties(app_transactions=[Transaction(_WRITER, batch)]),
-            )
+    def append(self, batch: int, after: int, lines: Iterable[pa.RecordBatch]) -> None:
+        """Write a batch, of ascending ids, whole or not at all; the table then says that it holds it.
+
+        Args:
+            after: the batch that it got last.
+
+        Raises:
+            HistoryBusy: it got another meanwhile.
+        """
+        append_batch(
+            self.uri,
+            self.options,
+            WHAT,
+            pa.RecordBatchReader.from_batches(self.layout.schema, lines),
+            batch=batch,
+            after=after,
+            partition_by=["month"],
+            name=self.use_case,
+            description=self.layout.record.model_dump_json(),
+            configuration=_CONFIGURATION,
+            writer_properties=_WRITING,
+        )
 
     def times_of(self, batch: int) -> pa.Table:
         """Columns `id` and `predicted_at` of a batch."""
@@ -105,21 +117,25 @@ class PredictionTable:
                 writer_properties=_WRITING,
             )
 
-    def clean(self, *, kept: timedelta = _KEPT) -> None:
-        """Make one of small files where they are many, and delete those that the table no longer has."""
-        table = self._open()
-        if table is None:
-            return
-        with Told(self.uri, WHAT):
-            for month in self._crowded(table):
-                table.optimize.compact(
-                    [("month", "=", month)], target_size=_FILE_SIZE, writer_properties=_WRITING
+    def clean(self, conn: psycopg.Connection[Any], *, kept: timedelta = _KEPT) -> None:
+        """Make one of small files where they are many, and delete those that the table no longer has.
+
+        Ends the caller's transaction.
+        """
+        with changing_alone(conn, f"predictions/{self.use_case}/{self.layout.name}"):
+            table = self._open()
+            if table is None:
+                return
+            with Told(self.uri, WHAT):
+                for month in self._crowded(table):
+                    table.optimize.compact(
+                        [("month", "=", month)], target_size=_FILE_SIZE, writer_properties=_WRITING
+                    )
+                table.vacuum(
+                    retention_hours=int(kept.total_seconds() // 3600),
+                    enforce_retention_duration=False,
+                    dry_run=False,
                 )
-            table.vacuum(
-                retention_hours=int(kept.total_seconds() // 3600),
-                enforce_retention_duration=False,
-                dry_run=False,
-            )
 
     def _crowded(self, table: DeltaTable) -> list[str]:
         """Months that have many small files."""

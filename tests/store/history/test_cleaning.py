@@ -46,7 +46,7 @@ def rows_of(table: tables.HistoryTable) -> int:
 def test_a_few_small_files_stay_as_they_are(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
     table = fill(conn, tmp_path, range(3))
     before = table.files()
-    table.clean()
+    table.clean(conn)
     assert table.files() == before
     assert len(before) == 3, "none was written again for the sake of those that came"
 
@@ -56,7 +56,7 @@ def test_many_small_files_are_made_one(
 ) -> None:
     table = fill(conn, tmp_path, range(4))
     monkeypatch.setattr(tables, "_SMALL_FILES", 3)
-    table.clean()
+    table.clean(conn)
     assert len(table.files()) == 1
     assert rows_of(table) == 12
 

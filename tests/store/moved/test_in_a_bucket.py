@@ -34,6 +34,6 @@ def test_machines_share_the_table(
     assert bring_back(conn, tmp_path / "two", ["plums"]) == 7
     assert stored(conn) == [row for row in before if row["id"] in ids[:7]]
     assert thin_old(conn, tmp_path / "two", "plums", NOW - 45 * DAY) == 5
-    table.clean(kept=timedelta(0))
+    table.clean(conn, kept=timedelta(0))
     batches = conn.execute("SELECT batch FROM prediction_batch ORDER BY batch").fetchall()
     assert [len(table.times_of(batch)) for (batch,) in batches] == [0, 5]

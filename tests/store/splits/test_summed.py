@@ -214,7 +214,7 @@ def test_files_that_were_written_again_are_scanned(
     table = table_of(tmp_path, use_case.name, use_case.record)
     if change == "joined":
         monkeypatch.setattr(tables, "_SMALL_FILES", 1)
-        table.clean()
+        table.clean(conn)
     else:
         with HistoryReader(table) as reader:
             gone = reader.rows("SELECT batch, seq FROM lines WHERE kind <> 'gone' AND gone_in = 3")

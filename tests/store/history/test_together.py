@@ -1,0 +1,171 @@
+"""Several processes that fill, clean and prune one table at once, killed or not: each row is there once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from deltalake import DeltaTable
+
+from configs.settings import CHECKOUT
+from store.database.connection import connect
+from store.errors import HistoryBusy
+from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.history import table as tables
+from store.history.batches import add_batches
+from store.history.delta import changing_alone
+from store.history.places import table_of
+from store.history.table import HistoryTable
+from store.moved.moving import move_old
+from tests.store.history.test_cleaning import USE_CASE, fill, rows_of
+from tests.store.moved import answers
+
+AGAIN = """
+import sys
+from pathlib import Path
+from store.database.connection import connect
+from store.history import table as tables
+from store.history.batches import add_batches
+from store.history.places import table_of
+from tests.store.history.test_cleaning import USE_CASE
+
+tables._SMALL_FILES = 3
+url, home, what = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+table = table_of(home, USE_CASE.name, USE_CASE.record)
+print("begun", flush=True)
+while True:
+    with connect(url) as conn:
+        if what == "fill":
+            table.fill(conn, add_batches(conn, USE_CASE.name))
+        else:
+            table.clean(conn)
+"""
+
+
+def waits_for_lock(conn: psycopg.Connection[Any]) -> bool:
+    row = conn.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+def test_small_files_are_made_one_by_one_process_at_a_time(
+    conn: psycopg.Connection[Any], database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = fill(conn, tmp_path, range(4))
+    monkeypatch.setattr(tables, "_SMALL_FILES", 3)
+    with connect(database_url) as other, connect(database_url, autocommit=True) as looking:
+        thread = threading.Thread(target=table.clean, args=(conn,))
+        with changing_alone(other, f"{USE_CASE.name}/{table.layout.name}"):
+            thread.start()
+            until = time.monotonic() + 30
+            while not waits_for_lock(looking):
+                assert time.monotonic() < until, "it went ahead"
+                time.sleep(0.01)
+            DeltaTable(table.uri).optimize.compact()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert rows_of(table) == 12
+
+
+def test_what_another_has_appended_is_not_appended_again(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    table = fill(conn, tmp_path, range(2))
+    with pytest.raises(HistoryBusy, match="holds batch 2, not 1"):
+        table._append(2, 1, iter(()))
+    table.delete()
+    with pytest.raises(HistoryBusy, match="holds batch 0, not 2"):
+        table._append(3, 2, iter(()))
+    assert table.batches() == 0
+
+
+def test_moved_predictions_that_another_has_written_are_not_written_again(
+    conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = answers.store_answers(conn, range(3), answers.NOW - timedelta(days=40))
+
+    def move() -> int:
+        return move_old(conn, tmp_path, answers.USE_CASE, answers.NOW - timedelta(days=30))
+
+    def end(*_: object) -> int:
+        raise InterruptedError
+
+    with monkeypatch.context() as another:  # which has written them, and not come to delete them
+        another.setattr("store.moved.moving._delete", end)
+        with pytest.raises(InterruptedError):
+            move()
+    with monkeypatch.context() as before:  # it was looked for what is half moved
+        before.setattr("store.moved.moving.finish_moves", lambda *_: 0)
+        with pytest.raises(HistoryBusy, match="got batch 1 of another process"):
+            move()
+    conn.rollback()
+    assert move() == 3
+    assert answers.in_tables(tmp_path) == sorted(ids)
+    assert answers.stored(conn) == []
+
+
+def test_a_change_that_came_between_is_no_damage(
+    conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = fill(conn, tmp_path, range(4))
+    before = DeltaTable(table.uri)
+    DeltaTable(table.uri).optimize.compact()
+    monkeypatch.setattr(HistoryTable, "_open", lambda _: before)
+    with pytest.raises(HistoryBusy):
+        table.forget(1, np.array([1]))
+    monkeypatch.undo()
+    assert rows_of(table) == 12
+
+
+def start(words: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", AGAIN, *words],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_each_row_is_there_once_whoever_is_killed(
+    conn: psycopg.Connection[Any], database_url: str, tmp_path: Path
+) -> None:
+    chance, rows = random.Random(4), 0
+    for _ in range(3):
+        processes = [
+            start((database_url, str(tmp_path), what)) for what in ("fill", "fill", "clean", "clean")
+        ]
+        try:
+            for process in processes:
+                assert process.stdout is not None
+                process.stdout.readline()
+            until = time.monotonic() + chance.uniform(2, 5)
+            while time.monotonic() < until:
+                batch = FeedbackBatch([f"i:{rows}"], [json.dumps({"weight": rows})], ["ripe"], "test")
+                add_feedback(conn, USE_CASE.name, batch)
+                conn.commit()
+                rows += 1
+            assert [process.poll() for process in processes] == [None] * 4
+        finally:
+            for process in processes:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+    table = table_of(tmp_path, USE_CASE.name, USE_CASE.record)
+    table.fill(conn, add_batches(conn, USE_CASE.name))
+    assert rows_of(table) == rows > 0
+    operations = [one["operation"] for one in DeltaTable(table.uri).history()]
+    assert operations.count("OPTIMIZE") > 1
