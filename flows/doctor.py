@@ -238,13 +238,12 @@ def _database(settings: Settings) -> Finding:
             return Finding("database", False, str(error), "set RATCHET_DATABASE_URL to a PostgreSQL of yours")
         return Finding("database", True, "embedded PostgreSQL")
     try:
-        for url in filter(None, (settings.database_url, settings.direct_database_url)):
-            ensure_tls_files(url)
+        ensure_tls_files(settings)
         ensure_sessions(settings)
         with connect(settings.database_url) as conn:
             return _foreign_database(settings, conn)
     except DatabaseError as error:
-        return Finding("database", False, str(error), "check RATCHET_DATABASE_URL and the server")
+        return Finding("database", False, str(error), "check that variable and the server")
 
 
 def _storage(settings: Settings) -> Finding:

@@ -32,6 +32,8 @@ from flows.stack.errors import StackError
 from flows.stack.probes import answers
 from store.database.connection import connect, database_url
 from store.database.revisions import revision_problem
+from store.database.sessions import ensure_sessions
+from store.database.tls_files import ensure_tls_files
 from store.errors import DatabaseUnavailable
 
 NAME = "worker"
@@ -67,10 +69,12 @@ def ensure_reachable(settings: Settings) -> None:
         NothingToJoin: naming the variable of what does not answer, or is of another release.
     """
     try:
+        ensure_tls_files(settings)
+        ensure_sessions(settings)
         with connect(database_url(settings)) as conn:
             problem = revision_problem(conn)
     except DatabaseUnavailable as error:
-        problem = str(error)
+        raise NothingToJoin(str(error)) from error
     if problem is not None:
         raise NothingToJoin(f"RATCHET_DATABASE_URL: {problem}")
     if not answers(f"{settings.mlflow_uri}/health"):

@@ -86,8 +86,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
     ensure_configured(settings)
     ensure_storage(settings, on_status)
     if settings.database_url is not None:
-        for url in filter(None, (settings.database_url, settings.direct_database_url)):
-            ensure_tls_files(url)
+        ensure_tls_files(settings)
         ensure_sessions(settings)
     with state.locked(settings.home):
         if state.read_supervisor(settings.home) is not None:  # it starts what is missing

@@ -24,6 +24,8 @@ set_json_loads(orjson.loads)
 
 TOOLS = ("mlflow", "prefect")
 CONNECT_SECONDS = 10
+UNTRUSTED = "certificate verify failed"
+"""Of what libpq says of a certificate by another authority, or of one that has expired."""
 MIGRATION_SECONDS = 0.1
 """Between two looks at whether another process still migrates."""
 KEEPALIVES = {
@@ -44,6 +46,15 @@ _LOST_CLIENT = (
 def url_file(home: Path) -> Path:
     """File in which the running embedded server leaves its address."""
     return home / "postgres" / "url"
+
+
+def configured_addresses(settings: Settings) -> dict[str, str]:
+    """The addresses of databases that the environment names, by variable."""
+    named = {
+        "RATCHET_DATABASE_URL": settings.database_url,
+        "RATCHET_DATABASE_DIRECT_URL": settings.direct_database_url,
+    }
+    return {variable: url for variable, url in named.items() if url is not None}
 
 
 def database_url(settings: Settings) -> str:
@@ -109,6 +120,11 @@ async def connect_async(url: str) -> psycopg.AsyncConnection[Any]:
 
 def _unavailable(url: str, error: psycopg.Error) -> DatabaseUnavailable:
     reason = " ".join(str(error).split())  # libpq writes lines, and indents them
+    if UNTRUSTED in reason:  # and no more than that
+        reason += (
+            "; sslrootcert must name a file of the authority that signed the server's certificate, and "
+            "neither may have expired"
+        )
     return DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}")
 
 

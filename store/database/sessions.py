@@ -18,7 +18,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from configs.settings import Settings
-from store.database.connection import connect, database_url
+from store.database.connection import configured_addresses, connect, database_url
 from store.database.locks import Purpose, key_sql, lock_session, try_lock_session, unlock_session
 from store.errors import DatabaseUnavailable
 
@@ -43,25 +43,32 @@ def session_url(settings: Settings) -> str:
 
 
 def ensure_sessions(settings: Settings) -> None:
-    """Go on only where the direct address, if there is one, gives each connection a session.
+    """Go on only where the configured addresses lead to a database, and the direct one to sessions of it.
 
     Raises:
-        DatabaseUnavailable: it does not, or a server cannot be reached, or the two are different databases.
+        DatabaseUnavailable: a server cannot be reached, by the variable that names it; or the direct address
+            gives a connection no session of its own, or the two are different databases.
     """
-    if settings.direct_database_url is None:
-        return
-    with connect(settings.direct_database_url, autocommit=True) as direct:
+    with ExitStack() as stack:
+        conns: dict[str, Connection] = {}
+        for variable, url in configured_addresses(settings).items():
+            try:
+                conns[variable] = stack.enter_context(connect(url, autocommit=True))
+            except DatabaseUnavailable as error:
+                raise DatabaseUnavailable(f"{variable}: {error}") from error
+        direct, conn = conns.get("RATCHET_DATABASE_DIRECT_URL"), conns.get("RATCHET_DATABASE_URL")
+        if direct is None:
+            return
         if not has_own_session(direct):
             raise DatabaseUnavailable(
                 "RATCHET_DATABASE_DIRECT_URL leads to a pooler in transaction mode; name the server itself "
                 "there, or a pooler in session mode, or unset it"
             )
-        with connect(database_url(settings), autocommit=True) as conn:
-            if _identity(conn) != _identity(direct):
-                raise DatabaseUnavailable(
-                    "RATCHET_DATABASE_URL and RATCHET_DATABASE_DIRECT_URL lead to different databases; the "
-                    "second is the way to the same one without a pooler in transaction mode"
-                )
+        if conn is not None and _identity(conn) != _identity(direct):
+            raise DatabaseUnavailable(
+                "RATCHET_DATABASE_URL and RATCHET_DATABASE_DIRECT_URL lead to different databases; the "
+                "second is the way to the same one without a pooler in transaction mode"
+            )
 
 
 def _identity(conn: Connection) -> tuple[Any, ...] | None:

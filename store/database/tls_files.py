@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from configs.addresses.database_url import parameters
+from configs.settings import Settings
+from store.database.connection import configured_addresses
 from store.errors import DatabaseUnavailable
 
 TLS_FILES = {
@@ -17,11 +19,19 @@ TLS_FILES = {
 """Parameters that name a file, and the variable that names it where the address does not."""
 
 
-def ensure_tls_files(url: str) -> None:
-    """Go on only where each file that a driver reads for TLS is there and may be read.
+def ensure_tls_files(settings: Settings) -> None:
+    """Go on only where each file of TLS that an address of the configuration names can be read.
 
-    Every mode but `disable` counts: libpq goes on without some that are missing, unverified and unsaid, and
-    asyncpg, Prefect's driver, fails on them.
+    Raises:
+        DatabaseUnavailable: one cannot; the message names the variable, the parameter and the file.
+    """
+    for variable, url in configured_addresses(settings).items():
+        _ensure_readable(url, variable)
+
+
+def _ensure_readable(url: str, variable: str) -> None:
+    """Every mode but `disable` counts: libpq goes on without some that are missing, unverified and unsaid,
+    and asyncpg, Prefect's driver, fails on them.
 
     Raises:
         DatabaseUnavailable: one cannot be read; the message names the parameter and the file.
@@ -29,15 +39,15 @@ def ensure_tls_files(url: str) -> None:
     chosen = parameters(url)
     if not _tries_tls(chosen):
         return
-    for name, variable in TLS_FILES.items():
-        source, value = (name, chosen[name]) if chosen.get(name) else (variable, os.environ.get(variable, ""))
+    for name, own in TLS_FILES.items():
+        source, value = (name, chosen[name]) if chosen.get(name) else (own, os.environ.get(own, ""))
         if not value or (name == "sslrootcert" and value == "system"):
             continue
         try:
             with Path(value).open("rb"):
                 pass
         except OSError as error:
-            where = "in RATCHET_DATABASE_URL" if source == name else "in the environment"
+            where = f"in {variable}" if source == name else "in the environment"
             raise DatabaseUnavailable(
                 f"{source} {where} names '{value}', which cannot be read: {error.strerror or error}; "
                 "allowed: a file that this user may read, or none"

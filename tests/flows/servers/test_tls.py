@@ -141,6 +141,12 @@ def test_prefect_listens_by_the_whole_address(server: TlsServer, monkeypatch: py
     assert asyncio.run(vars(triggers)[CONNECTS]()) is None
 
 
+def test_a_certificate_that_is_not_believed_is_told_with_what_to_do(server: TlsServer) -> None:
+    url = address(server, "sslmode=verify-full&sslrootcert={other}")
+    with pytest.raises(DatabaseUnavailable, match="certificate verify failed; sslrootcert must name a file"):
+        connect(url)
+
+
 def test_what_is_wrong_is_told_of_the_server_and_not_of_the_password(server: TlsServer) -> None:
     url = address(server, GOOD["verified"], host="127.0.0.1")
     with pytest.raises(

@@ -33,6 +33,7 @@ from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import count_feedback
 from store.runs.workers import has_worker, keep_worker
 from tests.poolers import needs_pgbouncer, pooled
+from tests.ports import closed_port
 
 DOCUMENT = '{"a": 1}'
 
@@ -164,6 +165,17 @@ def test_tables_migrate_by_it_and_times_are_utc(pooler: str, conn: psycopg.Conne
         with connect(pooler, autocommit=True) as one, connect(pooler) as two:
             two.execute("SELECT 1")
             assert one.execute("SHOW timezone").fetchone() == ("UTC",)
+
+
+@pytest.mark.parametrize("variable", ["RATCHET_DATABASE_URL", "RATCHET_DATABASE_DIRECT_URL"])
+def test_an_address_that_leads_nowhere_is_told_by_its_variable(
+    database_url: str, tmp_path: Path, variable: str
+) -> None:
+    named = {"RATCHET_DATABASE_URL": database_url, "RATCHET_DATABASE_DIRECT_URL": database_url}
+    named[variable] = f"postgresql://u:secret@127.0.0.1:{closed_port()}/db"
+    with pytest.raises(DatabaseUnavailable, match=rf"^{variable}: database at 127\.0\.0\.1:") as told:
+        ensure_sessions(read_settings({"RATCHET_HOME": str(tmp_path), **named}))
+    assert "secret" not in str(told.value)
 
 
 @needs_pgbouncer
