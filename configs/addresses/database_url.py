@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from configs.errors import SettingError
 
 VARIABLE = "RATCHET_DATABASE_URL"
+DIRECT_VARIABLE = "RATCHET_DATABASE_DIRECT_URL"
 FORM = "postgresql://user:password@host:port/name"
 _SCHEME = re.compile(r"(postgresql|postgres)(\+(psycopg|psycopg2|psycopg3|asyncpg))?", re.IGNORECASE)
 _TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
@@ -101,6 +102,21 @@ def _with_quoted_user(rest: str) -> str:
         return rest
     user, colon, password = (quote(part, safe=_USER_CHARACTERS) for part in named.partition(":"))
     return f"{user}{colon}{password}@{place}{slash}{after}"
+
+
+def variable_of(url: str, environ: Mapping[str, str]) -> str | None:
+    """The variable that leads to the server of `url`; None: none does, as where it is that of the home."""
+    server = _server(url)
+    for name in (VARIABLE, DIRECT_VARIABLE):
+        text = environ.get(name, "").strip()
+        if text and _server(read_database_url(text, name)) == server:
+            return name
+    return None
+
+
+def _server(url: str) -> tuple[str | None, ...]:
+    chosen = parameters(url)
+    return tuple(chosen.get(name) for name in ("host", "hostaddr", "port"))
 
 
 def parameters(url: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ class ServerStatus:
     address: str | None
     pid: int | None
     trouble: str | None = None
-    """Why it was started again, or cannot be, as its supervisor has it."""
+    """Why it was started again, or cannot be, as its supervisor has it; why a database of yours is away."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
             # A tracking URI that is no HTTP address has no server that could be down.
             up = not probe.startswith("http") or probes.answers(probe)
             statuses.append(ServerStatus(name, "up" if up else "down", False, _address(settings, name), None))
-    return tuple(replace(one, trouble=troubles.get(one.name)) for one in statuses)
+    return tuple(replace(one, trouble=troubles.get(one.name, one.trouble)) for one in statuses)
 
 
 def _database(settings: Settings) -> ServerStatus:
@@ -78,9 +78,10 @@ def _database(settings: Settings) -> ServerStatus:
     try:
         url = database_url(settings)
         connect(url).close()
-    except DatabaseError:
-        where = None if ours else address(str(settings.database_url))
-        return ServerStatus(POSTGRES, "starting" if pid else "down", ours, where, pid)
+    except DatabaseError as error:
+        if ours:
+            return ServerStatus(POSTGRES, "starting" if pid else "down", True, None, pid)
+        return ServerStatus(POSTGRES, "down", False, address(str(settings.database_url)), None, str(error))
     return ServerStatus(POSTGRES, "up", ours, address(url), pid)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
-from configs.addresses.database_url import parameters
+from configs.addresses.database_url import parameters, variable_of
 from configs.settings import Settings
 from store.database.faults import sentence
 from store.database.locks import key_sql
@@ -37,6 +39,7 @@ KEEPALIVES = {
 """A server that a network has lost is noticed within a minute, not after hours; the last in milliseconds."""
 SOON = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 5_000}
 """For who must go on at once: within seconds, and so soon does it find out that the network is back."""
+_LIBPQ_ADVICE = re.compile(r" Is the server running [^?]*\?")
 _LOST_CLIENT = (
     "SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; "
     "SET tcp_user_timeout = 10000"
@@ -119,13 +122,19 @@ async def connect_async(url: str) -> psycopg.AsyncConnection[Any]:
 
 
 def _unavailable(url: str, error: psycopg.Error) -> DatabaseUnavailable:
-    reason = " ".join(str(error).split())  # libpq writes lines, and indents them
+    said = " ".join(str(error).split())  # libpq writes lines, and indents them
+    reason = _LIBPQ_ADVICE.sub("", said).removeprefix("connection failed: ")
+    told = f"database at {address(url)} cannot be reached: {reason}"
+    variable = variable_of(url, os.environ)
+    named = told if variable is None else f"{variable}: {told}"
     if UNTRUSTED in reason:  # and no more than that
-        reason += (
-            "; sslrootcert must name a file of the authority that signed the server's certificate, and "
+        return DatabaseUnavailable(
+            f"{named}; sslrootcert must name a file of the authority that signed the server's certificate, and "
             "neither may have expired"
         )
-    return DatabaseUnavailable(f"database at {address(url)} cannot be reached: {reason}")
+    if variable is None:
+        return DatabaseUnavailable(told)
+    return DatabaseUnavailable(f"{named}; see that it runs and lets this user in, or name another")
 
 
 def let_go_when_lost(conn: psycopg.Connection[Any]) -> None:
@@ -171,7 +180,8 @@ def migrate(url: str) -> None:
 
     with connect(url) as guard:
         if guard.execute("SELECT current_setting('transaction_read_only')").fetchone() == ("on",):
-            way = "name the primary, or let it take writes"
+            variable = variable_of(url, os.environ)
+            way = f"name the primary{f' in {variable}' if variable else ''}, or let it take writes"
             raise DatabaseUnavailable(f"{address(url)}: the database is read-only; {way}")
         _lock_migration(guard)
         config = Config()

@@ -50,12 +50,10 @@ def ensure_sessions(settings: Settings) -> None:
             gives a connection no session of its own, or the two are different databases.
     """
     with ExitStack() as stack:
-        conns: dict[str, Connection] = {}
-        for variable, url in configured_addresses(settings).items():
-            try:
-                conns[variable] = stack.enter_context(connect(url, autocommit=True))
-            except DatabaseUnavailable as error:
-                raise DatabaseUnavailable(f"{variable}: {error}") from error
+        conns = {
+            variable: stack.enter_context(connect(url, autocommit=True))
+            for variable, url in configured_addresses(settings).items()
+        }
         direct, conn = conns.get("RATCHET_DATABASE_DIRECT_URL"), conns.get("RATCHET_DATABASE_URL")
         if direct is None:
             return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.addresses.database_url import parameters, read_database_url, session_settings
+from configs.addresses.database_url import parameters, read_database_url, session_settings, variable_of
 from configs.errors import SettingError
 from configs.settings import read_settings
 
@@ -110,3 +110,13 @@ def test_the_direct_address_is_read_alike_and_named_itself() -> None:
         read_settings({**home, "RATCHET_DATABASE_DIRECT_URL": "postgres://u:secret@h/db?sslmode=on"})
     with pytest.raises(SettingError, match="one beside RATCHET_DATABASE_URL"):
         read_settings({"RATCHET_DATABASE_DIRECT_URL": "postgres://u@h/db"})
+
+
+def test_the_variable_is_known_by_the_server_that_it_leads_to() -> None:
+    one, two = "postgres://u:p@h:6432/r", "postgresql://u:p@h/r"
+    environ = {"RATCHET_DATABASE_URL": one, "RATCHET_DATABASE_DIRECT_URL": two}
+    assert variable_of(read_database_url(one), environ) == "RATCHET_DATABASE_URL"
+    assert variable_of("postgresql://u:p@h:6432/r_mlflow", environ) == "RATCHET_DATABASE_URL"
+    assert variable_of(two, environ) == "RATCHET_DATABASE_DIRECT_URL"
+    assert variable_of("postgresql://ratchet@127.0.0.1:6432/r", environ) is None
+    assert variable_of(two, {}) is None

@@ -134,6 +134,7 @@ def connected_settings(use_case: str | None = None, *, prefect: bool = True) -> 
     Raises:
         UnknownUseCase: there is none of this name.
         NotUp: one does not.
+        DatabaseUnavailable: nor does the database of yours, without which the local ones cannot be up.
     """
     from flows.servers.environment import quieten_logs
     from flows.stack.errors import NotUp
@@ -143,11 +144,21 @@ def connected_settings(use_case: str | None = None, *, prefect: bool = True) -> 
     if use_case is not None:
         named_use_case(settings, use_case)
     if settings.mlflow_uri.startswith("http") and not answers(f"{settings.mlflow_uri}/health"):
+        _ensure_own_database(settings)
         raise NotUp("MLflow", settings.mlflow_uri)
     if prefect and not answers(f"{settings.prefect_url}/health"):
+        _ensure_own_database(settings)
         raise NotUp("Prefect", settings.prefect_url)
     quieten_logs()
     return settings
+
+
+def _ensure_own_database(settings: Settings) -> None:
+    """Tell of a database of the user's that does not answer, rather than of what cannot be up without it."""
+    from store.database.connection import connect
+
+    if settings.database_url is not None:
+        connect(settings.database_url).close()
 
 
 def named_use_case(settings: Settings, name: str) -> UseCase:

@@ -90,12 +90,15 @@ def settings(tmp_path: Path, **changes: str) -> Settings:
     return read_settings({"RATCHET_HOME": str(tmp_path), **changes})
 
 
-def test_what_a_worker_shares_is_asked_before_it_takes_runs(tmp_path: Path, database_url: str) -> None:
+def test_what_a_worker_shares_is_asked_before_it_takes_runs(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     with answering(200) as mlflow:
         shared = {"RATCHET_DATABASE_URL": database_url, "MLFLOW_TRACKING_URI": mlflow}
         ensure_reachable(settings(tmp_path, **shared))
         dead = f"postgresql://u:secret@127.0.0.1:{free_port()}/r"
+        monkeypatch.setenv("RATCHET_DATABASE_URL", dead)  # as `ratchet worker` has it
         with pytest.raises(NothingToJoin, match=r"RATCHET_DATABASE_URL: .*127\.0\.0\.1") as refused:
             ensure_reachable(settings(tmp_path, **shared | {"RATCHET_DATABASE_URL": dead}))
         assert "secret" not in str(refused.value)

@@ -1,15 +1,22 @@
-"""A PostgreSQL of the user's own whose address cannot be used: said before anything starts."""
+"""A PostgreSQL of the user's own that cannot be used: said before anything starts, and by each command."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from configs.settings import read_settings
+from configs.settings import CHECKOUT, read_settings
 from flows import doctor
+from flows.cli import app
+from flows.scheduling.joining import NothingToJoin, ensure_reachable
 from flows.stack.starting import bring_up
+from store.database import prepare
 from store.errors import DatabaseUnavailable
+from tests.ports import free_port
 
 
 def test_doctor_and_up_say_it_before_anything_starts(database_url: str, tmp_path: Path) -> None:
@@ -21,3 +28,71 @@ def test_doctor_and_up_say_it_before_anything_starts(database_url: str, tmp_path
     assert "sslrootcert in RATCHET_DATABASE_URL names '/nowhere.pem'" in finding.found
     with pytest.raises(DatabaseUnavailable, match="sslrootcert"):
         bring_up(settings, lambda _name, _state: None)
+
+
+@pytest.fixture
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_environment: None) -> str:  # noqa: ARG001
+    """A home with a database that is not there; its host and port."""
+    place = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("RATCHET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RATCHET_DATABASE_URL", f"postgresql://me:s3cret@{place}/r")
+    for name in ("RATCHET_MLFLOW_PORT", "RATCHET_PREFECT_PORT", "RATCHET_PORT"):
+        monkeypatch.setenv(name, str(free_port()))
+    return place
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "retrain plans", "drift plans", "prune", "ledger plans", "runs plans",
+        "ingest plans {file}", "train plans {file}", "demo", "replay plans", "evaluate plans",
+        "predict plans {file}", "rollback plans", "pause plans", "stop plans", "quarantine list plans",
+        "sources list plans", "forget-label plans --source shop --dry-run", "canary end plans",
+        "probation plans",
+    ],
+)  # fmt: skip
+def test_each_command_names_the_variable_and_the_server(line: str, away: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("tenure,contract\n1,One year\n", encoding="utf-8")
+    result = CliRunner().invoke(app, line.format(file=tmp_path / "rows.csv").split())
+    told = f"RATCHET_DATABASE_URL: database at {away}/r cannot be reached: "
+    assert (result.exit_code, told in result.stderr) == (1, True), result.stderr
+    assert result.stderr.strip().endswith("; see that it runs and lets this user in, or name another")
+    assert "s3cret" not in result.output
+
+
+def test_up_says_it_in_one_line_and_starts_nothing(away: str, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "up", "--detach"],
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    told = f"ratchet: RATCHET_DATABASE_URL: database at {away}/r cannot be reached: "
+    assert [line.startswith(told) for line in ended.stderr.splitlines()] == [True]
+    assert "s3cret" not in ended.stderr
+    assert not (tmp_path / "home" / "logs").exists()
+
+
+def test_so_do_those_that_tell_what_is_wrong(away: str) -> None:
+    for line in ("status", "doctor"):
+        result = CliRunner().invoke(app, [line])
+        shown = " ".join(result.stdout.split())
+        assert result.exit_code == 1
+        assert f"RATCHET_DATABASE_URL: database at {away}/r cannot be reached" in shown
+        assert "s3cret" not in result.output
+
+
+def test_so_do_a_worker_elsewhere_and_migrations(away: str) -> None:
+    with pytest.raises(NothingToJoin, match=f"^RATCHET_DATABASE_URL: database at {away}/r"):
+        ensure_reachable(read_settings())
+    with pytest.raises(SystemExit, match=f"^ratchet: RATCHET_DATABASE_URL: database at {away}/r"):
+        prepare.main()
+
+
+def test_the_direct_address_is_named_where_that_one_is_away(
+    database_url: str, away: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATCHET_DATABASE_DIRECT_URL", f"postgresql://me:s3cret@{away}/r")
+    monkeypatch.setenv("RATCHET_DATABASE_URL", database_url)
+    with pytest.raises(DatabaseUnavailable, match=f"^RATCHET_DATABASE_DIRECT_URL: database at {away}/r"):
+        bring_up(read_settings(), lambda _name, _state: None)

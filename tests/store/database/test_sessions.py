@@ -169,10 +169,11 @@ def test_tables_migrate_by_it_and_times_are_utc(pooler: str, conn: psycopg.Conne
 
 @pytest.mark.parametrize("variable", ["RATCHET_DATABASE_URL", "RATCHET_DATABASE_DIRECT_URL"])
 def test_an_address_that_leads_nowhere_is_told_by_its_variable(
-    database_url: str, tmp_path: Path, variable: str
+    database_url: str, tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = {"RATCHET_DATABASE_URL": database_url, "RATCHET_DATABASE_DIRECT_URL": database_url}
     named[variable] = f"postgresql://u:secret@127.0.0.1:{closed_port()}/db"
+    monkeypatch.setenv(variable, named[variable])
     with pytest.raises(DatabaseUnavailable, match=rf"^{variable}: database at 127\.0\.0\.1:") as told:
         ensure_sessions(read_settings({"RATCHET_HOME": str(tmp_path), **named}))
     assert "secret" not in str(told.value)
