@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from packaging.requirements import Requirement
 
+from configs.addresses.web_url import shown
 from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
 from configs.loading import load_selected, load_use_cases
@@ -284,7 +285,7 @@ def _foreign_database(settings: Settings, conn: psycopg.Connection[Any]) -> Find
 def _tools(settings: Settings) -> Finding:
     """Servers of the user's own, where the environment names some."""
     away = [
-        f"{name} at {url}{through_proxy(url, os.environ)}"
+        f"{name} at {shown(url)}{through_proxy(url, os.environ)}"
         for name, url, ours in (
             ("MLflow", settings.mlflow_uri, settings.starts_mlflow),
             ("Prefect", settings.prefect_url, settings.starts_prefect),

@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from configs.addresses.web_url import shown
 from configs.security.printable import one_line
 from flows.drift.checking import DriftReport
 from flows.retrain.outcome import RetrainResult
@@ -39,7 +40,7 @@ def show_retrain(result: RetrainResult, mlflow_uri: str) -> None:
         description=(
             f"**{result.outcome}**: {literal(result.reason)}\n\n"
             f"{result.train_rows} rows learned from, {result.holdout_rows} held out; snapshot "
-            f"`{(result.snapshot or 'none')[:12]}`; compare the runs in [MLflow]({mlflow_uri})."
+            f"`{(result.snapshot or 'none')[:12]}`; compare the runs in [MLflow]({shown(mlflow_uri)})."
             + "".join(f"\n\nWarning: {literal(warning)}." for warning in result.warnings)
         ),
     )

@@ -43,8 +43,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
+from configs.addresses.web_url import shown
 from configs.near_names import meant
 from configs.security.proxies import through_proxy
 from features.other_packages import raised
@@ -257,7 +257,7 @@ class RegistryUnavailable(ModelError):
 
     def __init__(self, uri: str, reason: str) -> None:
         way = through_proxy(uri, os.environ)
-        super().__init__(f"MLflow at {_without_password(uri)} does not answer{way}: {reason:.400}")
+        super().__init__(f"MLflow at {shown(uri)} does not answer{way}: {reason:.400}")
 
 
 class UnknownVersion(ModelError):
@@ -345,9 +345,3 @@ class NoCanary(ModelError):
 
     def __init__(self, use_case: str) -> None:
         super().__init__(f"no version of '{use_case}' is tried as a canary now")
-
-
-def _without_password(uri: str) -> str:
-    """An address without the user and password that may stand in it."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

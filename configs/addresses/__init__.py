@@ -1,1 +1,1 @@
-"""Addresses in variables: of the database and of the storage that machines share."""
+"""Addresses in variables: of the database, of the storage that machines share, of web servers."""

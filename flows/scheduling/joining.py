@@ -15,7 +15,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import UNAUTHORIZED
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -23,6 +22,7 @@ from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.workers.process import ProcessWorker
 
+from configs.addresses.web_url import shown
 from configs.errors import ConfigError
 from configs.loading import load_use_cases
 from configs.security.printable import printable
@@ -78,7 +78,7 @@ def ensure_reachable(settings: Settings) -> None:
     if problem is not None:
         raise NothingToJoin(f"RATCHET_DATABASE_URL: {problem}")
     if not answers(f"{settings.mlflow_uri}/health"):
-        raise NothingToJoin(f"MLFLOW_TRACKING_URI: nothing answers at {_shown(settings.mlflow_uri)}")
+        raise NothingToJoin(f"MLFLOW_TRACKING_URI: nothing answers at {shown(settings.mlflow_uri)}")
 
 
 async def ensure_pool_here(settings: Settings) -> None:
@@ -102,12 +102,10 @@ async def ensure_pool_here(settings: Settings) -> None:
     except PrefectHTTPStatusError as error:
         status = error.response.status_code
         way = "; set PREFECT_API_AUTH_STRING to what the first worker has" if status == UNAUTHORIZED else ""
-        raise NothingToJoin(
-            f"PREFECT_API_URL: {_shown(settings.prefect_url)} answers {status}{way}"
-        ) from None
+        raise NothingToJoin(f"PREFECT_API_URL: {shown(settings.prefect_url)} answers {status}{way}") from None
     except (httpx.HTTPError, RuntimeError, ValueError) as error:
         raise NothingToJoin(
-            f"PREFECT_API_URL: nothing of Prefect answers at {_shown(settings.prefect_url)}: {error}"
+            f"PREFECT_API_URL: nothing of Prefect answers at {shown(settings.prefect_url)}: {error}"
         ) from None
     if pool.type != PROCESS:
         raise PoolDiffers(settings.work_pool, pool.type, PROCESS)
@@ -118,12 +116,6 @@ async def ensure_pool_here(settings: Settings) -> None:
             "folders with the files that the first worker has",
             ", ".join(unknown),
         )
-
-
-def _shown(url: str) -> str:
-    """An address without the user and password that may stand in it."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 async def join(settings: Settings, *, most_runs: int) -> None:

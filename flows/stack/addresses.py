@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 
+from configs.addresses.web_url import shown
 from configs.settings import CHECKOUT, Settings
 from flows.servers.prefect_access import VARIABLES, password_file, profiles_file
 from flows.stack.probes import client_url
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """The service, its page, and those of Prefect and MLflow."""
+    """The service, its page, and those of Prefect and MLflow, as they are shown."""
     service = client_url(settings.service_url)
     return {
         "service": service,
         "page": f"{service}/ui",
-        "prefect": settings.prefect_url.removesuffix("/api"),
-        "mlflow": settings.mlflow_uri,
+        "prefect": shown(settings.prefect_url).removesuffix("/api"),
+        "mlflow": shown(settings.mlflow_uri),
     }
 
 

@@ -14,7 +14,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from configs.addresses.web_url import shown
 from configs.security.proxies import through_proxy
+
+OWN_SERVERS = {"mlflow": "MLFLOW_TRACKING_URI", "prefect": "PREFECT_API_URL"}
+"""The variable that names a server of the user's own; a database tells of itself."""
 
 
 class StackError(Exception):
@@ -72,6 +76,12 @@ class NotTakenUp(StackError):
 class NotUp(StackError):
     """A command that needs a server that does not answer."""
 
-    def __init__(self, server: str, address: str) -> None:
+    def __init__(self, server: str, address: str, *, ours: bool = True) -> None:
+        """Say so.
+
+        Args:
+            ours: whether `ratchet up` starts it.
+        """
         way = through_proxy(address, os.environ)
-        super().__init__(f"{server} does not answer at {address}{way}; start it with `ratchet up`")
+        todo = "start it with `ratchet up`" if ours else f"start it, or correct {OWN_SERVERS[server.lower()]}"
+        super().__init__(f"{server} does not answer at {shown(address)}{way}; {todo}")

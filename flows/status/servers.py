@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from configs.addresses.web_url import shown
 from configs.settings import Settings
 from flows.stack import probes, state
+from flows.stack.errors import OWN_SERVERS
 from flows.stack.specs import POSTGRES, servers
 from store.database.connection import address, connect, database_url
 from store.database.embedded import EmbeddedPostgres
@@ -88,8 +90,8 @@ def _database(settings: Settings) -> ServerStatus:
 def _address(settings: Settings, name: str) -> str | None:
     return {
         "service": probes.client_url(settings.service_url),
-        "prefect": settings.prefect_url.removesuffix("/api"),
-        "mlflow": settings.mlflow_uri,
+        "prefect": shown(settings.prefect_url).removesuffix("/api"),
+        "mlflow": shown(settings.mlflow_uri),
     }.get(name)
 
 
@@ -114,5 +116,5 @@ def server_problems(
 def _advice(statuses: tuple[ServerStatus, ...], name: str, watching: Watching | None) -> str:
     """What to do about a server that does not answer."""
     if not any(server.ours for server in statuses if server.name == name):
-        return ""
+        return f"; {OWN_SERVERS[name]} names it" if name in OWN_SERVERS else ""
     return "; `ratchet up` starts it" if watching is None else "; it is being started again"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from configs.addresses.web_url import shown
 from models.production.contract import RunFacts, Version
 from store.runs.rows import Run
 
@@ -14,7 +15,7 @@ class Addresses:
     """Addresses of pages; None where a server has no web interface at an address that is known."""
 
     def __init__(self, mlflow_uri: str = "", prefect_url: str = "") -> None:
-        uri, prefect = mlflow_uri.rstrip("/"), prefect_url.rstrip("/")
+        uri, prefect = shown(mlflow_uri).rstrip("/"), shown(prefect_url).rstrip("/")
         self._mlflow = uri if uri.startswith(("http://", "https://")) else None
         # A hosted Prefect has its pages elsewhere.
         self._prefect = prefect.removesuffix("/api") if prefect.endswith("/api") else None

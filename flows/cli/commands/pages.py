@@ -37,9 +37,10 @@ def open_place(
 
     settings = settings_here()
     address = addresses(settings)[place]
-    probe = f"{settings.prefect_url}/health" if place is Place.PREFECT else address
-    if not answers(probe):
-        raise NotUp(place.value, address)
+    probes = {Place.PREFECT: f"{settings.prefect_url}/health", Place.MLFLOW: settings.mlflow_uri}
+    if not answers(probes.get(place, address)):
+        starts = {Place.PREFECT: settings.starts_prefect, Place.MLFLOW: settings.starts_mlflow}
+        raise NotUp(place.value, address, ours=starts.get(place, True))
     password = read_password(settings) if settings.starts_prefect and place is Place.PREFECT else None
     console = result_console()
     if not _has_browser():

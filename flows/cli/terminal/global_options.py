@@ -145,10 +145,10 @@ def connected_settings(use_case: str | None = None, *, prefect: bool = True) -> 
         named_use_case(settings, use_case)
     if settings.mlflow_uri.startswith("http") and not answers(f"{settings.mlflow_uri}/health"):
         _ensure_own_database(settings)
-        raise NotUp("MLflow", settings.mlflow_uri)
+        raise NotUp("MLflow", settings.mlflow_uri, ours=settings.starts_mlflow)
     if prefect and not answers(f"{settings.prefect_url}/health"):
         _ensure_own_database(settings)
-        raise NotUp("Prefect", settings.prefect_url)
+        raise NotUp("Prefect", settings.prefect_url, ours=settings.starts_prefect)
     quieten_logs()
     return settings
 

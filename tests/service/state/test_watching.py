@@ -191,6 +191,9 @@ def test_a_version_leads_to_the_flow_run_that_made_it(
     assert one["links"]["mlflow_run"] is None
     run = find_run(conn, run_id)
     assert Addresses(prefect_url="https://api.prefect.cloud/api/accounts/1").flow_run(run) is None
+    guarded = Addresses("https://me:s3cret@mlflow.example", "https://me:s3cret@prefect.example/api")
+    assert guarded.model("plans") == "https://mlflow.example/#/models/plans"
+    assert guarded.flow_run(run) == "https://prefect.example/runs/flow-run/f-1"
 
 
 def test_with_mlflow_or_the_database_away_it_is_said(

@@ -52,6 +52,20 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: ratchet {command}" in result.stdout
 
 
+@pytest.mark.parametrize("line", ["status", "doctor", "retrain plans", "drift plans", "open mlflow"])
+def test_servers_of_yours_are_told_by_their_variable_without_a_password(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s3cret@127.0.0.1:1")
+    monkeypatch.setenv("PREFECT_API_URL", "http://me:s3cret@127.0.0.1:1/api")
+    result = ratchet(*line.split())
+    assert result.exit_code == 1
+    assert "MLFLOW_TRACKING_URI" in result.output
+    assert "http://127.0.0.1:1" in result.output
+    assert "s3cret" not in result.output
+    assert "`ratchet up` starts mlflow" not in result.output
+
+
 def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys; from flows.cli import app;"
