@@ -189,6 +189,17 @@ def test_ports_labels_and_secrets_fit_each_other() -> None:
     assert used == compose["secrets"].keys()
 
 
+def test_no_pod_is_given_addresses_of_services_as_settings() -> None:
+    """Kubernetes sets `RATCHET_PORT=tcp://...` for a Service called `ratchet`, over what the image says."""
+    specs = {
+        f"{name}: {document['kind']}": document["spec"]["template"]["spec"].get("enableServiceLinks")
+        for name, document in documents()
+        if name != "compose.yaml" and "template" in document.get("spec", {})
+    }
+    assert len(specs) == 3
+    assert set(specs.values()) == {False}
+
+
 def test_the_autoscaler_asks_for_what_the_adapter_makes_of_metrics_that_are_there() -> None:
     (rules,) = (document["rules"]["custom"] for _, document in documents() if "rules" in document)
     named = {rule["name"]["as"] for rule in rules}
