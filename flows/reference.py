@@ -5,9 +5,7 @@ python -m flows.reference > docs/configuration.md
 
 from __future__ import annotations
 
-import ast
 import inspect
-import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -18,8 +16,8 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from configs import settings
 from configs.schema import UseCase
+from configs.variables import PREFIX, variables
 from models.estimators.catalogue import ESTIMATORS
 from models.estimators.contract import Params
 
@@ -35,12 +33,15 @@ the JSON schema: with `# yaml-language-server: $schema=...` in the first line of
 check it.
 [How to add a use case](add-a-use-case.md) shows one from beginning to end.
 """
-ENVIRONMENT = """\
+ENVIRONMENT = f"""\
 ## Environment
 
 An argument on the command line comes first, then the environment, then the default. Variables of MLflow,
 Prefect and BentoML themselves (`PREFECT_HOME`, `BENTOML_HOME`, `MLFLOW_TRACKING_USERNAME`, ...) are honoured
-where they are set; telemetry of all four tools is off.
+where they are set; telemetry of all four tools is off. Each command tells of a variable that is named like
+one of these and is none, with the nearest that there is. Left alone are `{PREFIX}KEY`, which examples here
+have, names that begin with `{PREFIX}TEST_`, `{PREFIX}BENCH_` or `{PREFIX}SCREENSHOTS`, and what
+Kubernetes sets for a Service whose name begins with `ratchet`.
 
 | variable | default | |
 |---|---|---|
@@ -182,17 +183,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         if model is not None:
             return model
     return None
-
-
-def variables() -> Iterator[tuple[str, str, str]]:
-    """Name, default and meaning of each environment variable, read from the sentences in `Settings`."""
-    tree = ast.parse(inspect.getsource(settings))
-    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
-    for node in body:
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            sentence = " ".join(str(node.value.value).split())
-            if match := re.match(r"`([A-Z_]+)` \((.+?)\): (.+)", sentence):
-                yield match[1], match[2], match[3]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from configs.errors import ConfigError, SettingError
 from configs.security.proxies import proxy_environment
 from configs.security.umask import set_private_umask
 from configs.settings import CHECKOUT, Settings, own_hosts, read_settings
+from configs.variables import tell_set_in_vain
 
 
 def listening_address(host: str) -> str:
@@ -50,6 +51,7 @@ def serve_environment(settings: Settings, environ: Mapping[str, str]) -> dict[st
 
 def main() -> None:
     """Serve until told to end; exit with an error where others could reach it without keys."""
+    tell_set_in_vain(os.environ)
     try:
         settings = read_settings()
         require_keys(settings)

@@ -21,6 +21,7 @@ from configs.loading import load_selected
 from configs.schema import UseCase
 from configs.served import read_served, with_served
 from configs.settings import CHECKOUT, Settings, read_settings
+from configs.variables import tell_set_in_vain
 from flows.inbox_strays import tell_strays
 from flows.mirroring.keeping import mirror
 from flows.mirroring.priority import step_behind
@@ -234,6 +235,7 @@ def main(words: Sequence[str]) -> None:
     Args:
         words: of the command line.
     """
+    tell_set_in_vain(os.environ)
     settings = read_settings()
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     asyncio.run(work(settings, sole="--sole" in words))

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from configs.settings import read_settings
-from flows.reference import variables
+from configs.variables import variables
 from service.hosting.serving import GRACE_SECONDS
 from service.http.access import OPEN
 from service.worker import STOP_SECONDS

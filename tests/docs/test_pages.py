@@ -11,8 +11,9 @@ import yaml
 
 from configs.loading import load_use_cases, parse_use_case
 from configs.schema import UseCase
+from configs.variables import TOLD_TO_CHILDREN, variables
 from flows.cli import app
-from flows.reference import configuration_page, estimators, keys, variables
+from flows.reference import configuration_page, estimators, keys
 from flows.retrain.tracking import _calibration_metrics, _cost_metrics, _record_metrics
 from models.gate.limits.calibration import Calibration
 from models.gate.limits.costs import Costs
@@ -69,9 +70,7 @@ def test_every_variable_that_is_read_is_described() -> None:
 
 def test_no_other_module_reads_a_variable_of_ours() -> None:
     rooms = ("configs", "features", "store", "models", "flows", "service")
-    told_to_children = {"RATCHET_STACK_HOME", "RATCHET_STACK_SERVER", "RATCHET_PROCESS_MANAGER"}
-    told_to_children |= {"RATCHET_WARM_SOCKET"}
-    known = {name for name, _, _ in variables()} | told_to_children
+    known = {name for name, _, _ in variables()} | set(TOLD_TO_CHILDREN)
     found = {
         name
         for room in rooms

@@ -20,6 +20,7 @@ from configs.logs import configure_logs
 from configs.security.printable import printable
 from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
+from configs.variables import tell_set_in_vain
 from flows.cli.terminal.streams import prepare_streams
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def main(
     [bold]ratchet up[/bold] starts everything; [bold]ratchet COMMAND --help[/bold] shows an example of each.
     """
     set_private_umask()
+    tell_set_in_vain(os.environ)
     if configs:
         folders = [*(str(one) for one in configs), *os.environ.get("RATCHET_CONFIGS", "").split(os.pathsep)]
         os.environ["RATCHET_CONFIGS"] = os.pathsep.join(folder for folder in folders if folder)
