@@ -39,8 +39,10 @@ def show_retrain(result: RetrainResult, mlflow_uri: str) -> None:
         table=_cells(rows or [{"challenger": "none", "verdict": result.outcome, "reason": result.reason}]),
         description=(
             f"**{result.outcome}**: {literal(result.reason)}\n\n"
-            f"{result.train_rows} rows learned from, {result.holdout_rows} held out; snapshot "
-            f"`{(result.snapshot or 'none')[:12]}`; compare the runs in [MLflow]({shown(mlflow_uri)})."
+            f"{result.train_rows} rows learned from, {result.holdout_rows} held out; "
+            + ("" if result.compute is None else f"made by {literal(result.compute)}; ")
+            + f"snapshot `{(result.snapshot or 'none')[:12]}`; "
+            f"compare the runs in [MLflow]({shown(mlflow_uri)})."
             + "".join(f"\n\nWarning: {literal(warning)}." for warning in result.warnings)
         ),
     )

@@ -65,11 +65,22 @@ class ClusterPool:
     @property
     def width(self) -> int:
         """Threads of all workers that are there now."""
-        workers = self.client.scheduler_info(n_workers=-1).get("workers", {})
-        threads: int = sum(
-            one["nthreads"] for name, one in workers.items() if not self._only or name in self._only
+        return max(1, sum(self._threads()))
+
+    @property
+    def told(self) -> str:
+        """Where work is done, with its workers and their threads."""
+        threads = self._threads()
+        workers, all_threads = len(threads), sum(threads)
+        return (
+            f"{self.where}: {workers} worker{'' if workers == 1 else 's'} with "
+            f"{all_threads} thread{'' if all_threads == 1 else 's'}"
         )
-        return max(1, threads)
+
+    def _threads(self) -> list[int]:
+        """Of each worker that is there now and may be given work."""
+        workers = self.client.scheduler_info(n_workers=-1).get("workers", {})
+        return [one["nthreads"] for name, one in workers.items() if not self._only or name in self._only]
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have something done; see `Pool`."""

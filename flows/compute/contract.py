@@ -29,6 +29,11 @@ class Pool(Protocol):
         ...
 
     @property
+    def told(self) -> str:
+        """The same with how many processes there are now, for the record of what was done there."""
+        ...
+
+    @property
     def is_here(self) -> bool:
         """Whether its processes see the files of this machine."""
         ...

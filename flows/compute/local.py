@@ -41,7 +41,7 @@ class LocalPool:
 
     def __init__(self, width: int, folder: Path | None = None) -> None:
         self.width = width
-        self.where = f"{width} processes of this machine"
+        self.where = self.told = f"{width} process{'es' if width > 1 else ''} of this machine"
         self._own = WorkFolder(Path(tempfile.gettempdir()) if folder is None else folder, "pool")
         self._folder = self._own.path
         self._listeners: dict[str, OnReport] = {}

@@ -64,13 +64,16 @@ class HeldRun:
     options: RunOptions = field(default_factory=RunOptions)
     result: dict[str, Any] = field(default_factory=dict)
     life: Life | None = None
+    compute: str | None = None
+    """Where challengers are being made; told with all that is said meanwhile."""
     _latest: Progress | None = None
     _done: threading.Event = field(default_factory=threading.Event)
     _beat: threading.Event = field(default_factory=threading.Event)
 
     def say(self, step: str, **details: Any) -> None:
         """Tell whoever watches what is happening now; a new step at once, its details with the next beat."""
-        before, self._latest = self._latest, {"step": step, **details}
+        where = {} if self.compute is None else {"compute": self.compute}
+        before, self._latest = self._latest, {"step": step, **where, **details}
         self.on_progress(self._latest)
         if before is None or before["step"] != step:
             self._beat.set()

@@ -31,6 +31,7 @@ from models.production.artifact_digests import note_registered
 from models.production.promotion import note_verdict, promote, reconcile, told_of
 from models.production.tags import (
     CHALLENGER_TAG,
+    COMPUTE_TAG,
     OUTCOME_TAG,
     PLAIN_TAG,
     REASON_TAG,
@@ -90,6 +91,8 @@ class RetrainResult:
     """Why, by rule and count (`store.quarantine.reasons.RefusedReason`)."""
     warnings: tuple[str, ...] = ()
     """What to know of the rows before the scores are believed, and where a plain model is better."""
+    compute: str | None = None
+    """Where challengers were made, and by how many processes; None: none was."""
     plain: Mapping[str, Any] | None = None
     """How what serves stands beside a plain model (`flows.retrain.judging.plain.PlainStanding`)."""
 
@@ -142,6 +145,7 @@ def version_tags(made: Trained, decision: GateDecision) -> dict[str, str]:
         TRIGGER_TAG: lineage.trigger,
         RUN_TAG: lineage.run_id,
         REVISION_TAG: lineage.code_revision,
+        COMPUTE_TAG: made.compute,
         VERDICT_TAG: decision.verdict,
         OUTCOME_TAG: decision.outcome,
         REASON_TAG: decision.reason,

@@ -246,6 +246,7 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
         failures=retrained.failures,
         links={name: one.as_dict() for name, one in retrained.links.items()},
         holdout_rows=judgement.rows,
+        compute=retrained.trained[retrained.challenger].compute,
         warnings=(*begun.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten, *by_itself),
         plain=None if plain is None else plain.as_dict(),
     )

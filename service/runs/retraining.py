@@ -243,6 +243,7 @@ def _describe(run: Run) -> dict[str, Any]:
         "reason": result.get("reason"),
         "version": result.get("version"),
         "rows": {"train": result.get("train_rows"), "judged": result.get("holdout_rows")},
+        "compute": result.get("compute"),
         "scores": result.get("scores"),
         "plain": result.get("plain"),
         "warnings": result.get("warnings", []),

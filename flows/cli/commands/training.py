@@ -139,6 +139,7 @@ def _print_result(result: Mapping[str, Any], use_case: UseCase) -> None:
                 "version": result["version"],
                 "production before": result["production_before"],
                 **_rows(result, use_case),
+                **({"made by": result["compute"]} if result.get("compute") else {}),
                 "snapshot": result["snapshot"],
                 "run": result["run_id"],
             }

@@ -72,6 +72,8 @@ def run_sentence(state: Mapping[str, Any]) -> str:
             parts.append(f"{one} {state[one]}" + (f" of {state[many]}" if state.get(many) else ""))
     worded = {"step", "challenger", "epoch", "epochs", "batch", "batches"}
     parts += [f"{key} {value:.4g}" for key, value in state.items() if key not in worded and _is_number(value)]
+    if state.get("compute"):
+        parts.append(str(state["compute"]))
     return ", ".join(parts)
 
 

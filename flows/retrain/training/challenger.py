@@ -40,6 +40,8 @@ class Trained:
     predictor: Predictor
     curve: Sequence[tuple[int, dict[str, float]]]
     seconds: float
+    compute: str | None = None
+    """Where it was made, and by how many processes."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +21,7 @@ from flows.retrain.training.elsewhere.sending import Taking, train_side_by_side
 from flows.retrain.training.plan import Plan, plan_run
 from models.errors import ModelError, NoChallenger, TrainingStopped
 from models.provenance.code_revision import code_revision
+from models.provenance.surroundings import usable_cores
 from models.shadows.record import Record
 from models.streamed.choosing import learns_over_partitions
 from models.versions.artifact import Lineage
@@ -25,6 +29,7 @@ from store.snapshots.frames import SplitRows
 from store.snapshots.index import Snapshot
 from store.snapshots.rows_on_disk import RowsOnDisk
 
+log = logging.getLogger("ratchet.retrain")
 T = TypeVar("T")
 Attempts = tuple[dict[str, Trained], dict[str, ModelError]]
 """By challenger: those made, and what went wrong with the others."""
@@ -74,14 +79,33 @@ def _attempt(context: LoopContext, held: HeldRun, plan: Plan, inputs: RunInputs,
     """Those of the plan, here or by the pool that is configured; the plain one only where it has company."""
     home, address = context.settings.home, address_of(context.settings, inputs.use_case)
     if address.scheduler is not None or ((address.processes or 1) > 1 and len(plan.all) > 1):
-        with opened_pool(context.settings, inputs.use_case) as pool:
+        with opened_pool(context.settings, inputs.use_case) as pool, _told(held, pool.told) as where:
             made, errors = _train_by_pool(pool, held, plan.all, inputs, home, taking)
     else:
-        made, errors = _train_in_turn(held, plan.all, inputs, home, beside=plan.plain)
+        with _told(held, here()) as where:
+            made, errors = _train_in_turn(held, plan.all, inputs, home, beside=plan.plain)
+    made = {name: replace(one, compute=where) for name, one in made.items()}
     if plan.plain is not None and not any(one.name in made for one in plan.candidates):
         made.pop(plan.plain.name, None)
         errors.pop(plan.plain.name, None)
     return made, errors
+
+
+def here() -> str:
+    """What is told of challengers that this process makes, one after the other."""
+    cores = usable_cores()
+    return f"this machine, one after the other on {cores} core{'' if cores == 1 else 's'}"
+
+
+@contextmanager
+def _told(held: HeldRun, where: str) -> Iterator[str]:
+    """Have the run tell where challengers are made, while they are."""
+    held.compute = where
+    log.info("challengers are made by %s", where)
+    try:
+        yield where
+    finally:
+        held.compute = None
 
 
 def _train_by_pool(

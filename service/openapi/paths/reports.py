@@ -41,6 +41,8 @@ RUN: Schema = object_of(
         "reason": nullable(STRING),
         "version": nullable(INTEGER),
         "rows": object_of({"train": nullable(INTEGER), "judged": nullable(INTEGER)}),
+        "compute": nullable(STRING)
+        | {"description": "Where challengers were made, and by how many processes."},
         "scores": nullable(map_of(any_object("Metric to value."), "Challenger to its scores.")),
         "plain": nullable(any_object("How what serves stands beside a plain model, in `sentence`.")),
         "warnings": array_of(STRING),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,9 @@ def test_the_record_is_told_in_figures_and_in_a_sentence() -> None:
     made = Trained("blend", Path("any"), manifest(), None, (), 1.0)  # type: ignore[arg-type]
     assert version_tags(made, judged(GAIN).decision)["ratchet.record"] == GAIN.shown
     assert "ratchet.record" not in version_tags(made, judged(None).decision)
+    assert "ratchet.compute" not in version_tags(made, judged(None).decision)
+    there = replace(made, compute="2 processes of this machine")
+    assert version_tags(there, judged(None).decision)["ratchet.compute"] == "2 processes of this machine"
     assert [one.key for one in _metrics(judged(None), 0) if one.key.startswith("record")] == []
 
 

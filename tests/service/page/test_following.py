@@ -31,9 +31,12 @@ def test_a_retrain_is_started_followed_and_its_version_shown(
     assert run is not None
     token = lifecycle.start_run(house, run.id)
     for epoch in (1, 2):
-        said = {"step": "train", "challenger": "full", "epoch": epoch, "epochs": 2, "loss": 0.5 / epoch}
+        said = {"step": "train", "challenger": "full", "epoch": epoch, "epochs": 2, "loss": 0.5 / epoch,
+                "compute": "2 processes of this machine"}  # fmt: skip
         lifecycle.heartbeat(house, run.id, token, said)
-    expect(page.locator(".run .sentence")).to_have_text("Train full, epoch 2 of 2")
+    expect(page.locator(".run .sentence")).to_have_text(
+        "Train full, epoch 2 of 2, 2 processes of this machine"
+    )
     expect(page.locator(".run")).to_contain_text("0.2500")
     assert 0.3 < float(page.locator("progress").get_attribute("value") or 0) < 0.9
     expect(page.get_by_role("button", name="Retrain")).to_be_disabled()
@@ -49,9 +52,11 @@ def test_a_retrain_is_started_followed_and_its_version_shown(
         "version": 2,
         "production_before": 1,
         "decisions": {"full": decision},
+        "compute": "2 processes of this machine",
     }
     lifecycle.finish_run(house, run.id, token, "succeeded", result)
     expect(page.locator(".verdict")).to_contain_text("Version 2 is production.")
+    expect(page.locator(".verdict")).to_contain_text("Made by 2 processes of this machine.")
     expect(page.locator(".judged")).to_contain_text("0.0200 to 0.0800 at 95%")
     expect(page.locator(".head")).to_contain_text("version 2 serves")
     assert page.evaluate("window.stayed")

@@ -80,6 +80,7 @@ def _run_head(run: Run) -> str:
         *([] if version is None else [f"version {version}"]),
         *([] if run.seconds is None else [f"{run.seconds:.1f} s"]),
         f"asked for by {asked_by(run.trigger)}",
+        *([f"made by {result['compute']}"] if result.get("compute") else []),
     ]
     return f"{run.requested_at:%Y-%m-%d %H:%M:%S} UTC  {', '.join(map(str, told))}"
 

@@ -14,7 +14,7 @@ const SAID = {
 const WITHIN = { record: "rows", export: "train", keep: "promote", link: "promote", links: "promote" };
 const WEIGHTS = { train: 10, data: 2, gate: 2, log: 3 };
 const CURVE = 400;
-const KNOWN = new Set(["step", "challenger", "epoch", "epochs", "batch", "batches", "version", "rows"]);
+const KNOWN = new Set(["step", "challenger", "epoch", "epochs", "batch", "batches", "version", "rows", "compute"]);
 
 /** The button that starts a run, and the panel that shows it on every tab. */
 export function makeRun(context) {
@@ -155,6 +155,7 @@ function sentenceOf(data) {
   if (data.batch) parts.push(`batch ${data.batch}${data.batches ? ` of ${data.batches}` : ""}`);
   if (data.rows) parts.push(`${count(data.rows)} held-out rows`);
   if (data.version) parts.push(`version ${data.version}`);
+  if (data.compute) parts.push(data.compute);
   return parts.join(", ");
 }
 
@@ -172,6 +173,7 @@ function verdict(end, close) {
       h("button", { type: "button", class: "quiet", onclick: close }, "Close")),
     h("p", {}, result.reason ?? end.error ?? ""),
     beside(result.plain),
+    result.compute && h("p", { class: "muted" }, `Made by ${result.compute}.`),
     Object.entries(result.decisions ?? {}).map(([name, decision]) => judged(name, decision)),
     Object.entries(result.failures ?? {}).map(([name, why]) => h("p", { class: "complaint" }, `${name} was not made: ${why}`)),
   );
@@ -230,6 +232,7 @@ export function lastRun(run) {
       ["Took", run.seconds === null ? null : span(run.seconds)],
       ["Learned from", isSkipped(run) ? "nothing" : run.rows.train === null ? null : `${count(run.rows.train)} rows`],
       ["Judged on", isSkipped(run) || run.rows.judged === null ? null : `${count(run.rows.judged)} rows`],
+      ["Made by", run.compute],
     ]),
   );
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,11 @@ def test_the_result_of_a_retrain_too(capsys: pytest.CaptureFixture[str], configs
     }  # fmt: skip
     _print_result(result, load_use_case(configs / "plans.yaml"))
     assert capsys.readouterr().out.count(SHOWN) == 7
+    _print_result(
+        {**result, "compute": "Dask at tcp://h:8786: 2 workers"}, load_use_case(configs / "plans.yaml")
+    )
+    said = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)
+    assert re.search(r"^ *made by +Dask at tcp://h:8786: 2 workers$", said, re.MULTILINE)
 
 
 def test_a_retrain_that_was_skipped_is_not_said_to_have_trained(

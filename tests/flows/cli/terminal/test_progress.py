@@ -64,6 +64,7 @@ def test_what_is_not_known_is_no_progress(said: dict[str, Any]) -> None:
             "train full, epoch 2 of 6, batch 5 of 63, loss 0.25",
         ),
         ({"step": "train", "challenger": "full", "done": True}, "train full"),
+        ({"step": "train", "compute": "2 processes", "loss": 0.5}, "train, loss 0.5, 2 processes"),
     ],
 )
 def test_the_sentence(said: dict[str, Any], sentence: str) -> None:

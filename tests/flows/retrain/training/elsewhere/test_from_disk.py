@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from features.records.contract import RecordContract
+from flows.retrain.training.run import here
 from models.estimators.streaming.xgboost import Xgboost
 from models.versions.artifact import read_fit
 from store.snapshots import restoring
@@ -35,13 +37,20 @@ def orchard(empty_orchard: Orchard) -> Orchard:
 def test_versions_made_from_disk_are_those_made_from_memory(
     orchard: Orchard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory, _ = train(with_pool(orchard, "local", POOL), tmp_path / "memory")
+    said: list[Mapping[str, Any]] = []
+    memory, _ = train(
+        with_pool(orchard, "local", POOL), tmp_path / "memory", lambda _held, one: said.append(one)
+    )
+    assert {one["compute"] for one in said if one["step"] == "train"} == {here()}
+    assert {one.get("compute") for one in said if one["step"] not in ("train", "export")} <= {None}
+    assert {one.compute for one in memory.values()} == {here()}
     monkeypatch.setattr(restoring, "MOST_IN_MEMORY", 0)
     disk, errors = train(with_pool(orchard, "local", POOL), tmp_path / "disk")
     assert errors == {}
     assert [path.suffix for path in (tmp_path / "disk").iterdir() if path.is_file()] == [".arrow"]
     assert not list((tmp_path / "memory").glob("*.arrow"))
     processes, _ = train(with_pool(orchard, "local:2", POOL), tmp_path / "processes")
+    assert {one.compute for one in processes.values()} == {"2 processes of this machine"}
     assert answers_of(disk, orchard) == answers_of(memory, orchard)
     assert answers_of(processes, orchard) == answers_of(memory, orchard)
     for name in memory:

@@ -19,6 +19,7 @@ from flows.compute.errors import ComputeUnavailable, WorkLost
 from flows.retrain import steps
 from flows.retrain.held_run import HeldRun, holding_run
 from flows.retrain.production import find_production
+from flows.retrain.training import run
 from flows.retrain.training.challenger import Trained
 from flows.retrain.training.run import train_all
 from models.errors import TrainingStopped
@@ -90,6 +91,10 @@ def test_a_pool_of_four_is_what_it_is_here(
     there, errors = train(with_pool(empty_orchard, cluster.address), tmp_path / "there")
     assert list(there) == [one["name"] for one in POOL]
     assert errors == {}
+    assert {one.compute for one in here.values()} == {run.here()}
+    assert {one.compute for one in processes.values()} == {"2 processes of this machine"}
+    told = {f"Dask at {read_compute(cluster.address).scheduler}: 2 workers with 2 threads"}
+    assert {one.compute for one in there.values()} == told
     assert answers_of(there, empty_orchard) == answers_of(here, empty_orchard)
     assert answers_of(processes, empty_orchard) == answers_of(here, empty_orchard)
     assert len(set(answers_of(here, empty_orchard).values())) == len(POOL)
