@@ -26,6 +26,7 @@ from models.gate.decision import (
     undefined,
 )
 from models.gate.forgetting import Forgetting
+from models.metrics.shown import digits_for
 from models.shadows.evidence import RecordGain
 
 
@@ -203,9 +204,12 @@ def scores_can_be_believed(gate: GateConfig, decision: GateDecision) -> Finding 
     if found is None or most is None or found.challenger <= most or not found.is_worse:
         return None
     assert found.rise is not None
+    assert found.production is not None
+    digits = digits_for((found.challenger, found.production), (found.rise.low, 0), (found.challenger, most))
     shown = (
-        f"calibration error {found.challenger:.4f} against {found.production:.4f} on {found.rows} rows, rise "
-        f"[{found.rise.low:+.4f}, {found.rise.high:+.4f}]; gate.most_calibration_error is {most:g}"
+        f"calibration error {found.challenger:.{digits}f} against {found.production:.{digits}f} on "
+        f"{found.rows} rows, rise [{found.rise.low:+.{digits}f}, {found.rise.high:+.{digits}f}]; "
+        f"gate.most_calibration_error is {most:g}"
     )
     return Finding("reject", "miscalibrated", shown)
 

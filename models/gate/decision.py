@@ -18,6 +18,7 @@ from models.gate.limits.costs import Costs
 from models.gate.limits.slices import SliceFinding
 from models.gate.selection import LabelSelection
 from models.metrics.catalogue import rises
+from models.metrics.shown import SAME, digits_for
 from models.shadows.evidence import RecordGain
 
 GateVerdict = Literal["promote", "reject", "too_little_evidence", "hold_back"]
@@ -165,9 +166,12 @@ def weigh(
     if math.isnan(challenger) or math.isnan(other) or interval is None:
         return None
     gain = challenger - other if rises(gate.metric) else other - challenger
+    if abs(gain) <= SAME:
+        gain = 0.0
+    digits = digits_for((challenger, other), (interval.low, gate.min_gain))
     shown = (
-        f"{gate.metric} {challenger:.4f} against {other:.4f} on {rows} rows, "
-        f"gain {gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
+        f"{gate.metric} {challenger:.{digits}f} against {other:.{digits}f} on {rows} rows, "
+        f"gain {gain:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
     )
     if swaps is not None and swaps.rows:
         shown += f", {swaps.rows} answered differently"

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from configs.schema import GateConfig
 from models.gate.bootstrap import Interval, Swaps, interval_of
 from models.metrics.catalogue import rises
+from models.metrics.shown import digits_for
 
 ForgettingVerdict = Literal["kept", "unproven", "forgotten", "only_reported", "too_few_rows", "no_score"]
 """`kept`: surely no more than the margin is lost; `forgotten`: surely more is; `unproven`: neither."""
@@ -88,9 +89,11 @@ def weigh_forgetting(
         reason = f"{gate.metric} is not defined on the {rows} rows of the original holdout"
     else:
         verdict, outcome = _verdict(interval, gate.forgetting_margin)
+        digits = digits_for((challenger, production))
         reason = (
-            f"{gate.metric} {challenger:.4f} against {production:.4f} on {rows} rows of the original "
-            f"holdout, {gain:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]{outcome}"
+            f"{gate.metric} {challenger:.{digits}f} against {production:.{digits}f} on {rows} rows of the "
+            f"original holdout, {gain:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
+            f"{outcome}"
         )
     return Forgetting(
         verdict=verdict,

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from configs.schema import ProbationConfig, TargetConfig
+from models.metrics.shown import digits_for
 from models.probation.wealth import Differences, log_wealth, rows_to_go
 from models.shadows.scores import row_rights, row_scores
 from models.versions.predictor import Answers
@@ -85,9 +86,12 @@ class Probation:
     def difference(self) -> str:
         """How it differs from the version before, in a unit that a person can picture."""
         if self.counts == "right answers":
-            return f"{100 * abs(self.lost):.2f} {'fewer' if self.lost > 0 else 'more'} right in 100 answers"
+            digits = digits_for((100 * self.lost, 0), least=2)
+            fewer = "fewer" if self.lost > 0 else "more"
+            return f"{100 * abs(self.lost):.{digits}f} {fewer} right in 100 answers"
         way = "worse" if self.lost > 0 else "better"
-        return f"{way} by {abs(self.lost):.4f} in mean Brier score, from 0 for right and sure to 1"
+        by = f"{abs(self.lost):.{digits_for((self.lost, 0))}f}"
+        return f"{way} by {by} in mean Brier score, from 0 for right and sure to 1"
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""

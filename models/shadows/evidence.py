@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from configs.schema import GateConfig
+from models.metrics.shown import digits_for
 from models.shadows.periods import Contest, Moments, Period
 
 MET_PERIODS = 3
@@ -80,15 +81,17 @@ class RecordGain:
         needs = []
         if self.lower <= 0:
             needs.append(
-                f"the gain must be surely above 0 (at least {self.lower:+.4f} now): more labels may show it"
+                f"the gain must be surely above 0 (at least {self.lower:+.{digits_for((self.lower, 0))}f} "
+                "now): more labels may show it"
             )
         if self.answers_no_better:
             needs.append(f"more rows must be answered rightly ({100 * (self.right or 0):+.2f} in 100 now)")
         if self.lost <= self.line:
             waits = f", about {self._retrains} at this gain" if self.gain > 0 else ""
+            digits = digits_for((self.lost, self.line))
             needs.append(
-                f"staying with production must lose {self.line - self.lost:.4f} more to come to the line of "
-                f"{self.line:.4f}{waits}"
+                f"staying with production must lose {self.line - self.lost:.{digits}f} more to come to the "
+                f"line of {self.line:.{digits}f}{waits}"
             )
         return "; ".join(needs) or None
 
@@ -101,13 +104,14 @@ class RecordGain:
     @property
     def shown(self) -> str:
         """For a person: whether new models are better and how near the line is, and then the figures."""
+        digits = digits_for((self.gain, 0), (self.lower, 0), (self.lost, self.line))
         return (
             f"new models {self._shown_gain}; staying with production has lost {self._shown_loss} "
-            f"(challengers of earlier retrains gain {self.gain:+.4f} in Brier score a row, at least "
-            f"{self.lower:+.4f}, on {self.rows} rows of {self.periods} "
+            f"(challengers of earlier retrains gain {self.gain:+.{digits}f} in Brier score a row, at least "
+            f"{self.lower:+.{digits}f}, on {self.rows} rows of {self.periods} "
             f"{'period' if self.periods == 1 else 'periods'} that came after they were made; "
-            f"{self.lost:+.4f} is lost in {self.age} {'retrain' if self.age == 1 else 'retrains'}, "
-            f"the line is {self.line:+.4f})"
+            f"{self.lost:+.{digits}f} is lost in {self.age} {'retrain' if self.age == 1 else 'retrains'}, "
+            f"the line is {self.line:+.{digits}f})"
         )
 
     @property
@@ -121,7 +125,8 @@ class RecordGain:
         if self.right is None:
             return told
         more = "fewer" if self.right < 0 else "more"
-        return f"{told}: of 100 rows {100 * abs(self.right):.2f} {more} are answered rightly"
+        digits = digits_for((100 * self.right, 0), least=2)
+        return f"{told}: of 100 rows {100 * abs(self.right):.{digits}f} {more} are answered rightly"
 
     @property
     def _shown_loss(self) -> str:

@@ -11,7 +11,7 @@ import typer
 from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import connected_settings, input_errors, named_use_case
-from flows.cli.terminal.output import facts, print_json, result_console, styled, table
+from flows.cli.terminal.output import apart, facts, print_json, result_console, styled, table
 from flows.cli.terminal.words import many
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ def _print_result(result: Mapping[str, Any], use_case: UseCase) -> None:
         console.print(facts({f"'{name}'": maker_words(use_case, name) for name in scores}))
         before = result["production_scores"] or {}
         names = list(next(iter(scores.values())))
-        rows = [(name, *(one.get(name) for one in scores.values()), before.get(name)) for name in names]
+        rows = [
+            (name, *apart([*(one.get(name) for one in scores.values()), before.get(name)])) for name in names
+        ]
         console.print(table("", ["metric", *scores, "production"], rows))
     for warning in result.get("warnings", ()):
         console.print(f"warning: {warning}")

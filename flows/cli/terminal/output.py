@@ -17,6 +17,8 @@ from rich.text import Text
 from configs.security.printable import printable
 
 _ID = re.compile(r"(h:)?[0-9a-f-]{32,64}")
+SIGNIFICANT, MOST_SIGNIFICANT = 4, 9
+"""Digits of a float, and those of floats beside each other that would look the same."""
 _BLANKS = re.compile(r" +(?=\n)")
 
 
@@ -101,9 +103,27 @@ def plain(value: Any) -> Any:
     return asdict(value)
 
 
-def _text(value: Any) -> str:
+def apart(values: Sequence[Any]) -> list[str]:
+    """Texts of values beside each other; of floats that differ as many digits as it takes to see it.
+
+    >>> apart([0.76421, 0.76424, None]), apart([0.5, 0.25])
+    (['0.76421', '0.76424', '–'], ['0.5', '0.25'])
+    """
+    different = {value for value in values if isinstance(value, float)}
+    digits = next(
+        (
+            digits
+            for digits in range(SIGNIFICANT, MOST_SIGNIFICANT + 1)
+            if len({f"{value:.{digits}g}" for value in different}) == len(different)
+        ),
+        SIGNIFICANT,
+    )
+    return [_text(value, digits) for value in values]
+
+
+def _text(value: Any, digits: int = SIGNIFICANT) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.{digits}g}"
     return str(value)

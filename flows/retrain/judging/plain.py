@@ -11,6 +11,7 @@ from flows.retrain.training.plain import PLAIN
 from models.gate.comparison import compare
 from models.gate.decision import OPENINGS, Gain, best, weigh
 from models.metrics.catalogue import rises
+from models.metrics.shown import SAME, digits_for
 from models.versions.predictor import Answers
 
 
@@ -76,10 +77,11 @@ def plain_standing(
     if answers is None or serving is None:
         return None
     plain, other = judgement.scores[PLAIN][metric], serving[metric]
-    better = plain > other if rises(metric) else plain < other
+    better = (plain - other if rises(metric) else other - plain) > SAME
     gain = _gain(use_case, judgement, answers)
     proven = better and gain is not None and gain.interval.low > 0
-    told = f"{metric} {other:.4f}, a plain model {plain:.4f} on the same {judgement.rows} rows"
+    digits = digits_for((plain, other))
+    told = f"{metric} {other:.{digits}f}, a plain model {plain:.{digits}f} on the same {judgement.rows} rows"
     if better:
         told += ": the plain one is better, " + (
             "and chance does not explain it" if proven else "though chance may explain it"
@@ -89,9 +91,10 @@ def plain_standing(
 
 def _served_itself(judgement: Judgement, metric: str, name: str) -> PlainStanding:
     plain, other = judgement.scores[PLAIN][metric], judgement.scores[name][metric]
+    digits = digits_for((plain, other))
     told = (
-        f"{metric} {plain:.4f}, by a plain model, which is surely better than '{name}' with {other:.4f} "
-        f"on the same {judgement.rows} rows"
+        f"{metric} {plain:.{digits}f}, by a plain model, which is surely better than '{name}' with "
+        f"{other:.{digits}f} on the same {judgement.rows} rows"
     )
     return PlainStanding(metric, plain, plain, judgement.rows, False, False, told)
 

@@ -22,6 +22,7 @@ from models.gate.answers import JudgedAnswers
 from models.gate.bootstrap import Interval, interval_of
 from models.gate.comparison import Comparison, compare, resample_scores
 from models.metrics.catalogue import rises
+from models.metrics.shown import digits_for
 
 SliceVerdict = Literal["kept", "worse", "below_floor", "better_below_floor", "too_few_rows", "no_score"]
 """`better_below_floor`: below the floor, where production does worse."""
@@ -173,12 +174,15 @@ def _decided(found: SliceFinding, metric: str, name: str) -> SliceFinding:
         return replace(
             found, verdict="no_score", reason=f"{name}: {metric} is not defined on its {found.rows} rows"
         )
-    shown = f"{name}: {metric} {found.challenger:.4f}"
+    other = found.challenger if found.production is None else found.production
+    digits = digits_for((found.challenger, other))
+    shown = f"{name}: {metric} {found.challenger:.{digits}f}"
     if found.production is not None and found.difference is not None:
-        shown += f" against {found.production:.4f}"
+        shown += f" against {found.production:.{digits}f}"
     shown += f" on {found.rows} rows"
     if found.interval is not None:
-        shown += f", gain {found.difference:+.4f} [{found.interval.low:+.4f}, {found.interval.high:+.4f}]"
+        low, high = found.interval.low, found.interval.high
+        shown += f", gain {found.difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
     if _is_worse(found):
         told = f"{shown}: a loss of more than {found.most_loss:g} is proven"
         return replace(found, verdict="worse", reason=told)

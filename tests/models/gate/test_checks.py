@@ -134,6 +134,24 @@ def test_a_gain_that_chance_explains_is_not_proven() -> None:
     assert "more labels" in decision.reason
 
 
+def test_figures_that_differ_are_not_shown_as_the_same() -> None:
+    decision = judge(GATE, rows=200, challenger=0.764213, production=0.764209, differences=UNSURE)
+    assert decision.outcome == "not_proven"
+    assert "accuracy 0.764213 against 0.764209 on 200 rows, gain +0.000004 [" in decision.reason
+    differences = np.linspace(0.00001, 0.05, 1000)
+    decision = judge(GATE, rows=200, challenger=0.9, production=0.88, differences=differences - 0.0025)
+    assert decision.outcome == "beats_production"
+    assert "gain +0.02000 [+0.00001, " in decision.reason
+
+
+def test_what_only_rounding_tells_apart_is_a_tie() -> None:
+    challenger, production = sum([0.1] * 10), 1.0
+    assert challenger != production
+    decision = judge(GATE, rows=200, challenger=challenger, production=production, differences=UNSURE)
+    assert (decision.outcome, decision.difference) == ("tie", 0.0)
+    assert decision.reason.startswith("exactly as good as production")
+
+
 def test_a_tie_and_a_loss_are_rejected() -> None:
     tie = judge(GATE, rows=200, challenger=0.9, production=0.9, differences=np.zeros(100))
     worse = judge(GATE, rows=200, challenger=0.8, production=0.9, differences=-BETTER)

@@ -43,7 +43,7 @@ def test_a_retrain_is_started_followed_and_its_version_shown(
     ledger.announce(house, "digits", 2)
     decision = {
         "verdict": "promote", "outcome": "beats_production", "metric": "accuracy", "rows": 200,
-        "challenger": 0.95, "production": 0.9, "difference": 0.05, "reason": "better",
+        "challenger": 0.95001, "production": 0.95, "difference": 0.00001, "reason": "better",
         "interval": {"low": 0.02, "high": 0.08, "level": 0.95},
     }  # fmt: skip
     result = {
@@ -57,7 +57,8 @@ def test_a_retrain_is_started_followed_and_its_version_shown(
     lifecycle.finish_run(house, run.id, token, "succeeded", result)
     expect(page.locator(".verdict")).to_contain_text("Version 2 is production.")
     expect(page.locator(".verdict")).to_contain_text("Made by 2 processes of this machine.")
-    expect(page.locator(".judged")).to_contain_text("0.0200 to 0.0800 at 95%")
+    expect(page.locator(".judged")).to_contain_text("0.02000 to 0.08000 at 95%")
+    expect(page.locator(".judged")).to_contain_text("0.95001")
     expect(page.locator(".head")).to_contain_text("version 2 serves")
     assert page.evaluate("window.stayed")
     assert visit.complaints == []

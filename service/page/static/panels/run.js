@@ -2,7 +2,7 @@
 
 import { call, follow, post } from "../parts/api.js";
 import { badge, complaint, facts, fill, h } from "../parts/dom.js";
-import { ago, count, metricName, score, signed, span, tone, triggerName, words } from "../parts/format.js";
+import { ago, count, digitsFor, metricName, score, signed, span, tone, triggerName, words } from "../parts/format.js";
 import { sparkline } from "../parts/chart.js";
 
 const STEPS = ["settle", "data", "production", "snapshot", "rows", "train", "gate", "log", "promote"];
@@ -195,18 +195,21 @@ function headline(outcome, result) {
 /** The gate's numbers for one challenger: how much it gains, and how sure that is. */
 export function judged(name, decision) {
   const { interval, challenger, production, metric, difference } = decision;
-  const reach = interval && h("small", { class: "muted" }, ` ${score(interval.low)} to ${score(interval.high)} at ${Math.round(100 * interval.level)}%`);
+  const digits = digitsFor([challenger, production ?? decision.majority], [interval?.low, decision.min_gain ?? 0]);
+  const { lost, line, gain, lower } = decision.record ?? {};
+  const ofRecord = digitsFor([lost, line], [gain, 0], [lower, 0]);
+  const reach = interval && h("small", { class: "muted" }, ` ${score(interval.low, digits)} to ${score(interval.high, digits)} at ${Math.round(100 * interval.level)}%`);
   const pair = (title, shown, ...more) => shown !== null && h("div", {}, h("dt", {}, title), h("dd", {}, shown, more));
   return h(
     "dl",
     { class: "judged" },
     pair("Challenger", name),
-    pair(metricName(metric), isNumber(challenger) ? score(challenger) : null),
-    pair("Production", isNumber(production) ? score(production) : null),
-    pair("Without production", isNumber(decision.majority) ? score(decision.majority) : null),
-    pair("Gain", isNumber(difference) ? score(difference) : null, reach),
-    isNumber(decision.record?.lost) && pair("Staying has lost", signed(decision.record.lost), h("small", { class: "muted" }, ` line ${score(decision.record.line)}`)),
-    isNumber(decision.record?.gain) && pair("Gain by record", signed(decision.record.gain), h("small", { class: "muted" }, ` at least ${signed(decision.record.lower)}`)),
+    pair(metricName(metric), isNumber(challenger) ? score(challenger, digits) : null),
+    pair("Production", isNumber(production) ? score(production, digits) : null),
+    pair("Without production", isNumber(decision.majority) ? score(decision.majority, digits) : null),
+    pair("Gain", isNumber(difference) ? score(difference, digits) : null, reach),
+    isNumber(decision.record?.lost) && pair("Staying has lost", signed(decision.record.lost, ofRecord), h("small", { class: "muted" }, ` line ${score(decision.record.line, ofRecord)}`)),
+    isNumber(decision.record?.gain) && pair("Gain by record", signed(decision.record.gain, ofRecord), h("small", { class: "muted" }, ` at least ${signed(decision.record.lower, ofRecord)}`)),
     pair("Judged on", `${count(decision.rows)} rows`),
   );
 }

@@ -2,7 +2,7 @@
 
 import { ApiError, find, poll } from "../parts/api.js";
 import { badge, card, h, outward, place } from "../parts/dom.js";
-import { ago, figureOf, isQuality, metricName, metricValue, score, tone, triggerName, words } from "../parts/format.js";
+import { ago, digitsFor, figureOf, isQuality, metricName, metricValue, score, tone, triggerName, words } from "../parts/format.js";
 
 const SECONDS = 20;
 const MOST = 4;
@@ -124,12 +124,13 @@ function metricRow(name, versions, leads, alike) {
   const values = versions.map((one) => one.metrics[name]).filter((value) => typeof value === "number");
   const best = LESS_IS_BETTER.test(name) ? Math.min(...values) : Math.max(...values);
   const differ = alike && new Set(values).size > 1;
+  const digits = differ ? digitsFor(...values.filter((value) => value !== best).map((value) => [value, best])) : 4;
   return h("tr", { class: leads ? "chosen" : "" },
     h("th", { scope: "row" }, metricName(name)),
     versions.map((one) => {
       const value = one.metrics[name];
       const wins = differ && value === best;
-      return h("td", { class: `n ${wins ? "best" : ""}` }, metricValue(name, value), wins && h("span", { class: "sr" }, " best"));
+      return h("td", { class: `n ${wins ? "best" : ""}` }, metricValue(name, value, digits), wins && h("span", { class: "sr" }, " best"));
     }));
 }
 

@@ -7,6 +7,19 @@ export function score(value, digits = 4) {
   return typeof value === "number" && Number.isFinite(value) ? value.toFixed(digits) : "–";
 }
 
+const MOST_DIGITS = 9;
+
+/** Digits after the point by which the two of each pair, and their difference, are told apart: 4 at least. */
+export function digitsFor(...pairs) {
+  const wanted = ([one, other]) => {
+    for (let digits = 4; digits <= MOST_DIGITS; digits += 1) {
+      if (one.toFixed(digits) !== other.toFixed(digits) && Math.abs(one - other) >= 0.5 * 10 ** -digits) return digits;
+    }
+    return 4;
+  };
+  return Math.max(4, ...pairs.filter((pair) => pair.every(Number.isFinite)).map(wanted));
+}
+
 /** A gain or a loss: +0.0034, −0.0012. */
 export function signed(value, digits = 4) {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
@@ -122,9 +135,9 @@ export function isQuality(name) {
 }
 
 /** The value of a metric: sizes as whole numbers, times with three digits after the point. */
-export function metricValue(name, value) {
+export function metricValue(name, value, digits = 4) {
   if (typeof value === "number" && /_bytes$/.test(name)) return count(Math.round(value));
-  return score(value, /_ms$/.test(name) ? 3 : 4);
+  return score(value, /_ms$/.test(name) ? 3 : digits);
 }
 
 /** A number of any size. */
