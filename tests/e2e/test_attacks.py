@@ -139,7 +139,7 @@ def test_deleted_production_is_no_first_model(stack: Settings) -> None:
     MlflowClient(stack.mlflow_uri, stack.mlflow_uri).delete_registered_model_alias(USE_CASE, "production")
     wait_until(lambda: "problem" in health(stack)["use_cases"][USE_CASE])
     assert ratchet(stack, "up", "--detach")["started"] == []
-    status = ratchet(stack, "status")["use_cases"][0]
+    status = ratchet(stack, "status", exit_code=1)["use_cases"][0]
     assert (status["production"], "ratchet rollback" in status["problem"]) == (serving, True)
     turn = ratchet(stack, "retrain", USE_CASE)
     assert turn["outcome"] in ("rejected", "too_little_evidence")

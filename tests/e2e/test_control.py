@@ -21,7 +21,7 @@ from store.ingest.files import ingest_file
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 CONTROLLED = CONFIG + "retrain: {min_labels: 50, every_labels: 500, keep_versions: 1}\n"
 
@@ -55,7 +55,8 @@ def status(client: httpx.Client) -> Any:
 
 
 def wait_for(true: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + 120
+    """Wait for what the worker does, which comes last for a core."""
+    until = time.monotonic() + 400
     while not true():
         assert time.monotonic() < until, what
         time.sleep(0.1)

@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 from mlflow import MlflowClient
+from prefect.context import root_settings_context
 from typer.testing import CliRunner
 
 from configs.security.home import HOME_ENTRIES
@@ -70,15 +71,20 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
-def ratchet(settings: Settings, *words: str) -> Any:
-    """Run a command with --json in this process, which has loaded its libraries; gives what it printed."""
+def ratchet(settings: Settings, *words: str, exit_code: int = 0) -> Any:
+    """Run a command with --json in this process, which has loaded its libraries; gives what it printed.
+
+    Prefect reads its settings once in a process; here other stacks may have been before this one.
+    """
     mask = os.umask(0o022)
     try:
         with keeping_environment():
-            done = CliRunner().invoke(app, [*words, "--json"], env=child_environment(settings, "test"))
+            os.environ.update(child_environment(settings, "test"))
+            with root_settings_context():
+                done = CliRunner().invoke(app, [*words, "--json"])
     finally:
         os.umask(mask)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == exit_code, done.output
     return json.loads(done.stdout)
 
 

@@ -53,10 +53,11 @@ record: {{fields: [{{name: photo, column: file, type: image, shape: [32, 32, 3],
 target: {{task: multiclass, column: label, classes: [china, flower]}}
 features: {{image: {{backbone: {{model: efficientnet_lite0}}}}}}
 model: {{estimator: logistic}}
-training: {{holdout: {{min_rows: 60}}, challengers: [{{name: full}}], baseline: never}}
+training: {{holdout: {{min_rows: 60}}, challengers: [{{name: newest, window: 600}}], baseline: never}}
 gate: {{metric: accuracy, min_rows: 50}}
 schedule: {{ingest: null, drift: null, retrain: null}}
 """
+"""Learns from the newest rows, which are of one world: of a mixture what is right is a matter of chance."""
 
 
 def write_parts(folder: Path, file: str, rows: int, *, turned: bool = False, seed: int = 1) -> Path:
@@ -153,7 +154,7 @@ def test_a_retrain_in_a_turned_world_serves_and_can_be_gone_back_from(
     command("ingest", USE_CASE, str(more))
     assert command("retrain", USE_CASE)["outcome"] == "promoted"
     wait_until_served(stack, USE_CASE, 2)
-    assert right_of(answers_of(stack, folder)) <= 0.3
+    assert right_of(answers_of(stack, folder)) <= 0.15
     command("rollback", USE_CASE)
     wait_until_served(stack, USE_CASE, 1)
     assert answers_of(stack, folder) == before
