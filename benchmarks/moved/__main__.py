@@ -125,7 +125,7 @@ def measure(conn: psycopg.Connection[Any], home: Path, rows: int, days: int) -> 
     result["database_mb_after"] = megabytes(conn)
     (table,) = prediction_tables(home, "bench")
     result["table_mb"] = round(weigh(Path(table.uri)) / 1e6, 1)
-    result["files"] = len(list(Path(table.uri).rglob("*.parquet")))
+    result["files"] = len(list(Path(table.uri).rglob("month=*/*.parquet")))
     result["clean"], _ = timed(lambda: table.clean(conn))
     back = [timed(partial(brought, conn, home, [one]))[0]["s"] for one in ids[:ROUNDS]]
     result["first_back_s"], result["one_back_s"] = back[0], round(statistics.median(back[1:]), 4)

@@ -1,12 +1,14 @@
-"""What Delta tables of ours have in common: who may change them, how they are deleted, and their faults."""
+"""What Delta tables of ours have in common: how they are opened, who may change them, and their faults."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pyarrow as pa
@@ -17,8 +19,15 @@ from configs.schema import RecordConfig
 from store.database.locks import lock_transaction
 from store.errors import HistoryBusy, HistoryDamaged, HistoryError
 from store.history.faults import is_of_place
+from store.objects.contract import StoredObject
 from store.objects.opening import storage_at
 
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
+LOG = "_delta_log"
+OFTEN_SUMMED_UP = {"delta.checkpointInterval": "10"}
+"""So many commits are summed up in one file; who opens the table reads those after it one by one."""
 _WRITER = "ratchet"
 """Under which name a table says which batch it got last."""
 
@@ -102,12 +111,55 @@ def open_table(uri: str, options: Mapping[str, str], what: str) -> DeltaTable | 
 
     Raises:
         HistoryError: it cannot be read.
+        StorageError: the object store cannot be asked.
     """
+    found = _open(uri, options, what)
+    return None if found is None else found.table
+
+
+def open_dataset(uri: str, options: Mapping[str, str], what: str) -> Dataset | None:
+    """Its rows, for whoever reads Arrow's datasets; None: there is no such table. Raises as `open_table`."""
+    found = _open(uri, options, what)
     with Told(uri, what):
-        try:
-            return DeltaTable(uri, storage_options=dict(options))
-        except TableNotFoundError:
-            return None
+        return None if found is None else found.dataset
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    table: DeltaTable
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Kept, so that what its files have is looked up once."""
+        return self.table.to_pyarrow_dataset()
+
+
+def _open(uri: str, options: Mapping[str, str], what: str) -> _Opened | None:
+    try:
+        with Told(uri, what):
+            if "://" not in uri:
+                return _Opened(DeltaTable(uri))
+            commits = tuple(storage_at(uri).list(LOG))
+            return _opened(uri, tuple(sorted(options.items())), commits)
+    except TableNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=8)
+def _opened(uri: str, options: tuple[tuple[str, str], ...], _commits: tuple[StoredObject, ...]) -> _Opened:
+    """A table in an object store is read again only when its log is not as it was (names, lengths, times)."""
+    return _Opened(DeltaTable(uri, storage_options=dict(options)))
+
+
+def is_summed_up_often(table: DeltaTable | None) -> bool:
+    """Whether it was made with `OFTEN_SUMMED_UP`; one that is not there will be."""
+    return table is None or OFTEN_SUMMED_UP.items() <= table.metadata().configuration.items()
+
+
+def sum_up_often(table: DeltaTable | None) -> None:
+    """Have the log of a table of an earlier release summed up as often; nobody else changes it meanwhile."""
+    if table is not None and not is_summed_up_often(table):
+        table.alter.set_table_properties(OFTEN_SUMMED_UP)
 
 
 def described_record(uri: str, options: Mapping[str, str], what: str) -> RecordConfig:

@@ -20,13 +20,17 @@ from store.errors import HistoryBusy, HistoryDamaged
 from store.feedback.rows import RowVersions, read_versions
 from store.history.batches import Batch, Numbers, read_batches, read_mark
 from store.history.delta import (
+    OFTEN_SUMMED_UP,
     Told,
     append_batch,
     changing_alone,
     delete_table,
     described_record,
+    is_summed_up_often,
     last_batch,
+    open_dataset,
     open_table,
+    sum_up_often,
 )
 from store.history.draws import Draw, read_draw
 from store.history.kinds import GONE, ROW, SUPERSEDED
@@ -49,6 +53,7 @@ _CONFIGURATION = {
     # Texts and images have no bounds worth keeping, and would make the log as large as the table.
     "delta.dataSkippingStatsColumns": "seq,batch,time",
     "delta.logRetentionDuration": "interval 30 days",
+    **OFTEN_SUMMED_UP,
 }
 _WRITING = WriterProperties(compression="ZSTD", compression_level=1)
 
@@ -102,8 +107,7 @@ class HistoryTable:
         Raises:
             HistoryDamaged: a file is gone, or not as long as it was; object stores are not looked at.
         """
-        table = self._open()
-        if table is None or self.is_remote:
+        if self.is_remote or (table := self._open()) is None:
             return
         listed = pa.table(table.get_add_actions(flatten=True))
         for name, size in zip(listed["path"].to_pylist(), listed["size_bytes"].to_pylist(), strict=True):
@@ -129,9 +133,7 @@ class HistoryTable:
 
     def dataset(self) -> Dataset | None:
         """Its rows where they lie in an object store; None: it is not there."""
-        table = self._open()
-        with Told(self.uri, WHAT):
-            return None if table is None else table.to_pyarrow_dataset()
+        return open_dataset(self.uri, self.options, WHAT)
 
     @property
     def is_remote(self) -> bool:
@@ -182,8 +184,10 @@ class HistoryTable:
         time that some have come. Ends the caller's transaction.
         """
         self._join_small_files(conn)
-        table = self._open()
-        if table is None:
+        if not is_summed_up_often(self._open()):
+            with self._changing(conn), Told(self.uri, WHAT):
+                sum_up_often(self._open())
+        if (table := self._open()) is None:
             return 0
         with Told(self.uri, WHAT):
             return len(

@@ -13,12 +13,14 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 from store.history.delta import (
+    OFTEN_SUMMED_UP,
     Told,
     append_batch,
     changing_alone,
     described_record,
     last_batch,
     open_table,
+    sum_up_often,
 )
 from store.moved.layout import PredictionLayout, Row
 
@@ -31,6 +33,7 @@ _KEPT = timedelta(days=2)
 _CONFIGURATION = {
     "delta.dataSkippingStatsColumns": "id,batch,predicted_at",
     "delta.logRetentionDuration": "interval 30 days",
+    **OFTEN_SUMMED_UP,
 }
 # Lines are in the order of ids, so that of a file only the part is read where an id can be.
 _WRITING = WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=20_000)
@@ -127,6 +130,7 @@ class PredictionTable:
             if table is None:
                 return
             with Told(self.uri, WHAT):
+                sum_up_often(table)
                 for month in self._crowded(table):
                     table.optimize.compact(
                         [("month", "=", month)], target_size=_FILE_SIZE, writer_properties=_WRITING

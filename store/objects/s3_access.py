@@ -7,8 +7,10 @@ others than Amazon want the bucket in the path, where boto3 guesses. Here all is
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +21,8 @@ from store.errors import StorageRefused
 INSTALL = "pip install 'ratchet[s3]'"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 60, 3
+KEPT_SECONDS = 300.0
+"""After so long what boto3 finds in files is looked up again; keys in them may have been replaced."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _VIRTUAL = "AWS_VIRTUAL_HOSTED_STYLE_REQUEST"
@@ -43,33 +47,13 @@ class S3Access:
         return "Amazon S3" if self.endpoint is None else without_secrets(self.endpoint)
 
     def client(self) -> Any:
-        """boto3's client, for any number of threads.
+        """boto3's client, for any number of threads; the same one for a while, as it takes 70 ms to make.
 
         Raises:
             StorageRefused: boto3 is not installed, or its own files of configuration are wrong.
         """
-        try:
-            import boto3
-            from botocore.config import Config
-            from botocore.exceptions import BotoCoreError
-        except ModuleNotFoundError as error:
-            raise StorageRefused("s3", f"{error.name} is not installed: {INSTALL}") from error
-        try:
-            # Here, and not by boto3's default one: making clients of that is not safe in threads.
-            session = boto3.session.Session()
-            return session.client(
-                "s3",
-                endpoint_url=self.endpoint,
-                region_name=self.region or session.region_name or "us-east-1",
-                config=Config(
-                    connect_timeout=CONNECT_SECONDS,
-                    read_timeout=READ_SECONDS,
-                    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-                    s3={"addressing_style": "virtual" if self.virtual else "path"},
-                ),
-            )
-        except (BotoCoreError, ValueError) as error:
-            raise StorageRefused("s3", str(error)) from error
+        variables = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+        return _client(self, variables, os.getpid(), time.monotonic() // KEPT_SECONDS)
 
     def arrow(self) -> dict[str, Any]:
         """Arguments of `pyarrow.fs.S3FileSystem`, with credentials in them."""
@@ -129,6 +113,33 @@ class S3Access:
         frozen = credentials.get_frozen_credentials()
         keys = zip(KEYS, (frozen.access_key, frozen.secret_key, frozen.token), strict=True)
         return client.meta.region_name, {name: value for name, value in keys if value}
+
+
+@lru_cache(maxsize=8)
+def _client(access: S3Access, _variables: tuple[tuple[str, str], ...], _process: int, _time: float) -> Any:
+    """boto3 reads variables and files itself; a fork may not use connections of the process before it."""
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ModuleNotFoundError as error:
+        raise StorageRefused("s3", f"{error.name} is not installed: {INSTALL}") from error
+    try:
+        # Here, and not by boto3's default one: making clients of that is not safe in threads.
+        session = boto3.session.Session()
+        return session.client(
+            "s3",
+            endpoint_url=access.endpoint,
+            region_name=access.region or session.region_name or "us-east-1",
+            config=Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                s3={"addressing_style": "virtual" if access.virtual else "path"},
+            ),
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise StorageRefused("s3", str(error)) from error
 
 
 def read_access(environ: Mapping[str, str] | None = None) -> S3Access:

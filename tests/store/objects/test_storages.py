@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from store.errors import ObjectExists, ObjectMissing, WrongKey
 from store.objects.contract import Storage
 from store.objects.opening import PROBE, probe_storage
+from store.objects.s3_access import KEPT_SECONDS, read_access
 
 
 def test_what_is_put_is_there(storage: Storage, tmp_path: Path) -> None:
@@ -144,3 +147,24 @@ def test_delta_writers_at_once_lose_nothing(storage: Storage) -> None:
 def test_a_look_leaves_nothing(storage: Storage) -> None:
     probe_storage(storage)
     assert list(storage.list(PROBE)) == []
+
+
+def test_a_client_is_made_again_for_other_variables_and_in_another_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    first = read_access().client()
+    assert read_access().client() is first
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "another")
+    second = read_access().client()
+    assert second is not first
+    assert second._get_credentials().token == "another"
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert read_access().client() is not second
+    monkeypatch.undo()
+    first, later = read_access().client(), time.monotonic() + KEPT_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    third = read_access().client()
+    assert third is not first
+    assert read_access().client() is third
