@@ -38,7 +38,7 @@ from flows.stack.specs import (
     servers,
 )
 from flows.stack.stopping import stop_server
-from store.database.connection import connect, ensure_databases, migrate
+from store.database.connection import ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
 from store.database.sessions import ensure_sessions, session_url
 from store.database.tls_files import ensure_tls_files

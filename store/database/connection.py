@@ -129,8 +129,8 @@ def _unavailable(url: str, error: psycopg.Error) -> DatabaseUnavailable:
     named = told if variable is None else f"{variable}: {told}"
     if UNTRUSTED in reason:  # and no more than that
         return DatabaseUnavailable(
-            f"{named}; sslrootcert must name a file of the authority that signed the server's certificate, and "
-            "neither may have expired"
+            f"{named}; sslrootcert must name a file of the authority that signed the server's certificate, "
+            "and neither may have expired"
         )
     if variable is None:
         return DatabaseUnavailable(told)
