@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -24,29 +26,40 @@ def check_stored(
     A field that a record lacks, as it was added since, counts as missing; one that was removed is ignored.
     """
     records = [document if isinstance(document, dict) else orjson.loads(document) for document in documents]
-    parsed = {
-        name: _check(field, [record.get(name) for record in records])
-        for name, field in contract.fields.items()
-    }
+    values = _values(records, list(contract.fields))
+    parsed = {name: _check(field, values[name]) for name, field in contract.fields.items()}
     return join_columns(len(records), parsed, {})
+
+
+def _values(records: Sequence[dict[str, Any]], names: list[str]) -> dict[str, list[Any]]:
+    """The values of each field, by record; None where it has none."""
+    if records and len(names) > 1:  # of one name `itemgetter` makes no tuple
+        with suppress(KeyError):
+            columns = zip(*map(itemgetter(*names), records), strict=True)
+            return dict(zip(names, map(list, columns), strict=True))
+    return {name: [record.get(name) for record in records] for name in names}
 
 
 def _check(field: Field, values: list[Any]) -> Parsed:
     if isinstance(field, ImageField):
         return check_levels(field, values)
     column, bad = field.check(values)
-    for row, (value, kept) in enumerate(zip(values, field.dump(column), strict=True)):
-        # A number that would do as a word, say: the same row of a file would be another row.
-        if row not in bad and value is not None and kept is not None and _kind(value) != _kind(kept):
-            bad[row] = invalid_message(field.config.name, f"{describe(value)} of another type", field.allowed)
+    dumped = field.dump(column)
+    if len(_kinds(values) | _kinds(dumped)) > 1:
+        for row, (value, kept) in enumerate(zip(values, dumped, strict=True)):
+            # A number that would do as a word, say: the same row of a file would be another row.
+            if row not in bad and len(_kinds((value, kept))) > 1:
+                arrived = f"{describe(value)} of another type"
+                bad[row] = invalid_message(field.config.name, arrived, field.allowed)
     # As it was stored, whatever it would be spelled like now: versions have learned from it so.
-    return field.load([None if row in bad else value for row, value in enumerate(values)]), bad
+    fitting = [None if row in bad else value for row, value in enumerate(values)] if bad else values
+    return field.load(fitting), bad
 
 
-def _kind(value: Any) -> str:
-    """The type that JSON has for a value."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return "number" if is_number else type(value).__name__
+def _kinds(values: Iterable[Any]) -> set[str]:
+    """The types that JSON has for these values; null is of any."""
+    types = set(map(type, values)) - {type(None)}
+    return {"number" if issubclass(one, int | float) and one is not bool else one.__name__ for one in types}
 
 
 def check_levels(field: ImageField, values: Sequence[Any]) -> Parsed:

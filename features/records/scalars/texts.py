@@ -86,7 +86,7 @@ class CategoryField(TextField):
 
     def accepts(self, values: list[Any]) -> bool:
         if self.closed is None:
-            return super().accepts(values) and all(map(self._is_plain, values))
+            return super().accepts(values) and all(map(self._is_plain, set(values)))
         try:
             return self.known.issuperset(values)
         except TypeError:  # an array or object: not hashable
