@@ -65,15 +65,20 @@ def append_batch(
         raise HistoryBusy(
             f"{what} at {uri} holds batch {held}, not {after}: another process has written to it"
         )
-    with Told(uri, what):
-        write_deltalake(
-            uri if table is None else table,  # against what came since it was opened Delta checks
-            lines,
-            mode="append",
-            storage_options=dict(options),
-            commit_properties=CommitProperties(app_transactions=[Transaction(_WRITER, batch)]),
-            **how,
-        )
+    try:
+        with Told(uri, what):
+            write_deltalake(
+                uri if table is None else table,  # against what came since it was opened Delta checks
+                lines,
+                mode="append",
+                storage_options=dict(options),
+                commit_properties=CommitProperties(app_transactions=[Transaction(_WRITER, batch)]),
+                **how,
+            )
+    except HistoryBusy:
+        # Where the answer to the commit was lost on its way, what was asked for again met its own commit.
+        if last_batch(open_table(uri, options, what)) != batch:
+            raise
 
 
 @contextmanager
