@@ -7,7 +7,7 @@ classes, and sentences with them) is written such that all of it is plain text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -40,12 +40,19 @@ def show_retrain(result: RetrainResult, mlflow_uri: str) -> None:
         description=(
             f"**{result.outcome}**: {literal(result.reason)}\n\n"
             f"{result.train_rows} rows learned from, {result.holdout_rows} held out; "
+            + _newness_told(result.newness)
             + ("" if result.compute is None else f"made by {literal(result.compute)}; ")
             + f"snapshot `{(result.snapshot or 'none')[:12]}`; "
             f"compare the runs in [MLflow]({shown(mlflow_uri)})."
             + "".join(f"\n\nWarning: {literal(warning)}." for warning in result.warnings)
         ),
     )
+
+
+def _newness_told(newness: Mapping[str, int] | None) -> str:
+    if newness is None:
+        return ""
+    return f"{newness['new']} of the first new, {newness['returned']} held out before; "
 
 
 def _gate_row(name: str, decision: Any) -> dict[str, Any]:

@@ -91,6 +91,8 @@ class RetrainResult:
     """Why, by rule and count (`store.quarantine.reasons.RefusedReason`)."""
     warnings: tuple[str, ...] = ()
     """What to know of the rows before the scores are believed, and where a plain model is better."""
+    newness: Mapping[str, int] | None = None
+    """What was learned from that production had not (`flows.retrain.newness.Newness`); None: not known."""
     compute: str | None = None
     """Where challengers were made, and by how many processes; None: none was."""
     plain: Mapping[str, Any] | None = None

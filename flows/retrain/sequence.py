@@ -21,6 +21,7 @@ from flows.retrain.judging.plain import plain_standing
 from flows.retrain.judging.run import judge_all
 from flows.retrain.links.incumbents import find_links, learned_by_any
 from flows.retrain.links.keeping import LinkOutcome, keep_links
+from flows.retrain.newness import Newness, newness_of
 from flows.retrain.outcome import Candidate, Outcome, RetrainResult, act_on_verdict, log_all, register_best
 from flows.retrain.production import Production, find_production
 from flows.retrain.protection import Protection, protect_rows
@@ -92,6 +93,8 @@ class Retrained:
     outcome: Outcome
     links: Mapping[str, LinkOutcome] = field(default_factory=dict)
     """What became of challengers made for links of the chain."""
+    newness: Newness | None = None
+    """What is learned from that production has not learned from; None: there is none, or nobody knows."""
     logged: Mapping[str, Logged] = field(default_factory=dict)
     """Where MLflow keeps them, and what is to be drawn of them when all else is done."""
 
@@ -130,6 +133,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
     with context.workdir() as workdir, vectors_kept(context.settings.home):
         with conduct.part("rows"):
             rows = conduct.taking(steps.read_rows)(context, held, production, snapshot, workdir)
+            newness = newness_of(context, production, rows.learn.seq)
         with conduct.part("record"):
             protection = conduct.taking(protect_rows)(context, production, snapshot, rows)
             evidence = conduct.taking(score_shadows)(context, held, production, snapshot, protection)
@@ -169,7 +173,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
         )
     clear_checkpoints(context.settings.home, context.use_case.name)
     logged = {**logged, **{link: one.logged for link, one in links.items()}}
-    return Retrained(evidence, trained, failures, judgement, name, version, outcome, links, logged)
+    return Retrained(evidence, trained, failures, judgement, name, version, outcome, links, newness, logged)
 
 
 def _links_kept(
@@ -232,6 +236,8 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
     )
     beaten = () if plain is None or not plain.better else (plain.sentence,)
     begun = skipped(context, conduct, ground)
+    newness = retrained.newness
+    returned = () if newness is None or newness.sentence is None else (newness.sentence,)
     by_itself = answers_by_itself(retrained.trained[retrained.challenger].manifest)
     return replace(
         begun,
@@ -247,6 +253,14 @@ def summed_up(context: LoopContext, conduct: Conduct, ground: Ground, retrained:
         links={name: one.as_dict() for name, one in retrained.links.items()},
         holdout_rows=judgement.rows,
         compute=retrained.trained[retrained.challenger].compute,
-        warnings=(*begun.warnings, *judgement.warnings, *retrained.evidence.notes, *beaten, *by_itself),
+        warnings=(
+            *begun.warnings,
+            *judgement.warnings,
+            *retrained.evidence.notes,
+            *returned,
+            *beaten,
+            *by_itself,
+        ),
+        newness=None if newness is None else newness.as_dict(),
         plain=None if plain is None else plain.as_dict(),
     )

@@ -242,7 +242,7 @@ def _describe(run: Run) -> dict[str, Any]:
         "outcome": result.get("outcome"),
         "reason": result.get("reason"),
         "version": result.get("version"),
-        "rows": {"train": result.get("train_rows"), "judged": result.get("holdout_rows")},
+        "rows": run.row_counts,
         "compute": result.get("compute"),
         "scores": result.get("scores"),
         "plain": result.get("plain"),

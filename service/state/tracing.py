@@ -161,7 +161,9 @@ def _run(
     run_id = tagged_run or (None if verdict is None or verdict.run_id is None else str(verdict.run_id))
     run = None if run_id is None else find_run(conn, run_id)
     keys: Sequence[str] = ("id", "kind", "status", "trigger", "requested_at", "started_at", "finished_at")
-    return None if run is None else {key: getattr(run, key) for key in keys}
+    if run is None:
+        return None
+    return {**{key: getattr(run, key) for key in keys}, "rows": run.row_counts}
 
 
 def _snapshot(conn: psycopg.Connection[Any], digest: str | None) -> dict[str, Any] | None:

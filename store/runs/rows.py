@@ -55,6 +55,21 @@ class Run:
             return None
         return round((self.finished_at - self.started_at).total_seconds(), 3)
 
+    @property
+    def row_counts(self) -> dict[str, int | None]:
+        """Rows that it learned from and judged on; None is what is not known.
+
+        Of the first those that production had not learned from: new labels, and rows held out for it.
+        """
+        result = self.result or {}
+        newness = result.get("newness") or {}
+        return {
+            "train": result.get("train_rows"),
+            "judged": result.get("holdout_rows"),
+            "new": newness.get("new"),
+            "returned": newness.get("returned"),
+        }
+
 
 def is_silent(conn: psycopg.Connection[Any], use_case: str, seconds: float) -> bool:
     """Whether a run is running whose holder has said nothing for so long."""

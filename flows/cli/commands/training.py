@@ -187,7 +187,13 @@ def _rows(result: Mapping[str, Any], use_case: UseCase) -> dict[str, int | str]:
     judged = judged_words(
         use_case, result["holdout_rows"], has_production=result["production_before"] is not None
     )
-    return {train: result["train_rows"], judge: judged}
+    told: dict[str, int | str] = {train: result["train_rows"], judge: judged}
+    if (newness := result.get("newness")) is not None:
+        told["of those to learn from"] = (
+            f"{many(newness['new'], 'label')} new since version {newness['since']}, "
+            f"{newness['returned']:,} held out when that was made"
+        )
+    return told
 
 
 COMMANDS = (retrain, train)

@@ -25,6 +25,16 @@ from service.state import audits, drift, quality, versions
 from store.runs.rows import ENDED
 
 COUNT: Schema = {"type": "integer", "minimum": 0}
+RUN_ROWS: Schema = object_of(
+    {
+        "train": nullable(INTEGER),
+        "judged": nullable(INTEGER),
+        "new": nullable(INTEGER)
+        | {"description": "Of those trained on, labels that came since production's snapshot."},
+        "returned": nullable(INTEGER)
+        | {"description": "Of those trained on, rows that had been held out for production."},
+    }
+)
 RUN: Schema = object_of(
     {
         "id": UUID,
@@ -40,7 +50,7 @@ RUN: Schema = object_of(
         "outcome": nullable(STRING),
         "reason": nullable(STRING),
         "version": nullable(INTEGER),
-        "rows": object_of({"train": nullable(INTEGER), "judged": nullable(INTEGER)}),
+        "rows": RUN_ROWS,
         "compute": nullable(STRING)
         | {"description": "Where challengers were made, and by how many processes."},
         "scores": nullable(map_of(any_object("Metric to value."), "Challenger to its scores.")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.openapi.operations import operation
+from service.openapi.paths.reports import RUN_ROWS
 from service.openapi.schema_parts import (
     BOOLEAN,
     DATE_TIME,
@@ -65,6 +66,7 @@ _RUN: Schema = object_of(
         "requested_at": DATE_TIME,
         "started_at": nullable(DATE_TIME),
         "finished_at": nullable(DATE_TIME),
+        "rows": RUN_ROWS,
     }
 )
 _SNAPSHOT: Schema = object_of(

@@ -158,6 +158,7 @@ def test_the_status_says_where_the_use_case_stands(service: Service, conn: psyco
         "outcome": "rejected",
         "reason": "worse",
         "train_rows": 90,
+        "newness": {"rows": 90, "new": 1, "returned": 40, "since": 1},
         "scores": {"full": {"accuracy": 0.9}},
     }
     lifecycle.finish_run(conn, run_id, token, "succeeded", result)
@@ -169,6 +170,7 @@ def test_the_status_says_where_the_use_case_stands(service: Service, conn: psyco
         "rejected",
         "worse",
     )
+    assert last["rows"] == {"train": 90, "judged": None, "new": 1, "returned": 40}
     assert (last["rows"]["train"], last["scores"]) == (90, {"full": {"accuracy": 0.9}})
     assert last["seconds"] >= 0
     assert told["labels"] == {

@@ -82,6 +82,7 @@ def test_the_run_snapshot_and_verdict_behind_it(service: Service, conn: psycopg.
     assert "path" not in found["snapshot"]
     assert (found["verdict"]["event"], found["verdict"]["evidence"]["rows"]) == ("promoted", 2)
     assert (found["run"]["id"], found["run"]["status"]) == (run_id, find_run(conn, run_id).status)  # type: ignore[union-attr]
+    assert found["run"]["rows"] == {"train": None, "judged": None, "new": None, "returned": None}
     assert moved in found["ledger"]
     assert other not in found["ledger"]
 

@@ -2,7 +2,7 @@
 
 import { call, follow, post } from "../parts/api.js";
 import { badge, complaint, facts, fill, h } from "../parts/dom.js";
-import { ago, count, digitsFor, metricName, score, signed, span, tone, triggerName, words } from "../parts/format.js";
+import { ago, count, digitsFor, many, metricName, score, signed, span, tone, triggerName, words } from "../parts/format.js";
 import { sparkline } from "../parts/chart.js";
 
 const STEPS = ["settle", "data", "production", "snapshot", "rows", "train", "gate", "log", "promote"];
@@ -234,6 +234,7 @@ export function lastRun(run) {
       ["Asked for by", triggerName(run.trigger)],
       ["Took", run.seconds === null ? null : span(run.seconds)],
       ["Learned from", isSkipped(run) ? "nothing" : run.rows.train === null ? null : `${count(run.rows.train)} rows`],
+      ["Of these", !isSkipped(run) && typeof run.rows.new === "number" && `${many(run.rows.new, "label")} new since production, ${count(run.rows.returned)} held out before`],
       ["Judged on", isSkipped(run) || run.rows.judged === null ? null : `${count(run.rows.judged)} rows`],
       ["Made by", run.compute],
     ]),
