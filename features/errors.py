@@ -3,7 +3,8 @@
 FeatureError
 ├── RecordError            records of a request that are refused
 ├── SourceError            a file or data set that cannot be read
-│   └── MissingColumns
+│   ├── MissingColumns
+│   └── DownloadFailed     a data set that is to be had over a network, and was not
 ├── ClassMissing           a class of another package that is not to be had here
 ├── EncoderUnavailable
 ├── EncoderFailed          an encoder of another package that gave up
@@ -62,6 +63,10 @@ class RecordError(FeatureError):
 
 class SourceError(FeatureError):
     """A file or data set that cannot be read; the message names it and what is allowed."""
+
+
+class DownloadFailed(SourceError):
+    """A data set that is to be had over a network, and could not be now."""
 
 
 class MissingColumns(SourceError):

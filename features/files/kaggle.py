@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.errors import SourceError
+from features.errors import DownloadFailed, SourceError
 from features.files.sources import open_source
 
 FORM = "kaggle/<owner>/<data set>/<file>"
@@ -21,7 +21,8 @@ def load_kaggle(name: str) -> pa.Table:
     """The first rows of `<owner>/<data set>/<file>`.
 
     Raises:
-        SourceError: the name is not of that form, the client is not installed, or the download failed.
+        SourceError: the name is not of that form, or the client is not installed.
+        DownloadFailed: it could not be downloaded.
     """
     owner, _, rest = name.partition("/")
     dataset, _, file = rest.partition("/")
@@ -33,7 +34,7 @@ def load_kaggle(name: str) -> pa.Table:
     # The client raises errors of its own, of requests and of the system, which have no other base.
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
-        raise SourceError(
+        raise DownloadFailed(
             f"data set 'kaggle/{name}' could not be downloaded ({type(error).__name__}: {reason:.200}); "
             "check the network, and for data that asks for it KAGGLE_API_TOKEN, or give a file with `--data`"
         ) from error

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import psycopg
+
+from features.errors import DownloadFailed
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
 from flows.retrain.production import Production
@@ -13,6 +17,7 @@ from models.production.promotion import reconcile
 from models.retraining.backlog import decide_now
 from models.retraining.triggers import RetrainDecision
 from store.feedback.rows import count_feedback
+from store.ingest.failed_downloads import forget_failed, note_failed
 from store.ingest.files import ingest_dataset, ingest_file
 from store.ingest.report import IngestReport
 from store.quarantine.rows import describe_quarantine
@@ -33,10 +38,22 @@ def ensure_data(context: LoopContext) -> IngestReport | None:
         if count_feedback(conn, context.use_case.name):
             return None
         if data.dataset is not None:
-            return ingest_dataset(conn, context.use_case, data.dataset, rows=data.rows)
+            return _downloaded(context, conn, data.dataset)
         if data.path is not None:
             return ingest_file(conn, context.use_case, Path(data.path), rows=data.rows)
     return None
+
+
+def _downloaded(context: LoopContext, conn: psycopg.Connection[Any], dataset: str) -> IngestReport:
+    """Store a data set by its name; that it could not be had is noted for what starts by itself."""
+    home = context.settings.home
+    try:
+        report = ingest_dataset(conn, context.use_case, dataset, rows=context.use_case.data.rows)
+    except DownloadFailed as error:
+        note_failed(home, dataset, str(error))
+        raise
+    forget_failed(home, dataset)
+    return report
 
 
 def settle(context: LoopContext) -> list[str]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from configs.loading import load_selected
@@ -27,6 +28,8 @@ from models.production.incumbent import find_incumbent
 from models.production.registry_rest import open_registry
 from store.database.connection import connect, database_url
 from store.errors import RunBusy, StoreError
+from store.feedback.rows import count_feedback
+from store.ingest.failed_downloads import failed_lately
 from store.service_workers import read_models
 
 NAME = "first-models"
@@ -76,11 +79,12 @@ def train_first_models(
     Raises:
         FirstModelsFailed: the process ended before it came to any.
     """
-    if not without_production(settings):
-        return {}
-    if _waited_for_others(settings, on_wait) and not without_production(settings):
-        return {}
-    results: dict[str, dict[str, Any]] = {}
+    missing = without_production(settings)
+    if missing and _waited_for_others(settings, on_wait):
+        missing = without_production(settings)
+    results = put_off(settings, missing)
+    if not set(missing) - set(results):
+        return results
     while True:
         at, code, log = _train_until_it_ends(settings, results, on_progress)
         if code == 0:
@@ -95,6 +99,28 @@ def train_first_models(
         }
         if not set(without_production(settings)) - set(results):
             return results
+
+
+def put_off(settings: Settings, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Those without any rows whose data set could not be downloaded lately, with why they wait."""
+    use_cases = load_selected(settings.config_dirs, settings.use_cases)
+    now, waiting = datetime.now(UTC), {}
+    for name in names:
+        dataset = use_cases[name].data.dataset if name in use_cases else None
+        if dataset is not None and (failed := failed_lately(settings.home, dataset, now)) is not None:
+            waiting[name] = failed
+    if not waiting:
+        return {}
+    with connect(database_url(settings)) as conn:
+        waiting = {name: one for name, one in waiting.items() if count_feedback(conn, name) == 0}
+    return {
+        name: {
+            "outcome": "skipped",
+            "reason": f"{one.reason}; that was at {one.at:%H:%M} UTC, so it is not tried again before "
+            f"{one.until:%Y-%m-%d %H:%M} UTC; `ratchet retrain {name}` tries now",
+        }
+        for name, one in waiting.items()
+    }
 
 
 def _train_until_it_ends(

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import psycopg
 import pytest
 
+from configs.loading import load_selected
 from configs.served import write_served
 from configs.settings import read_settings
-from features.errors import SourceError
+from features.errors import DownloadFailed, SourceError
+from flows.context import LoopContext
+from flows.retrain import steps
 from flows.servers.environment import child_environment
 from flows.stack import first_models
+from models.production.registry import Registry
 from store.errors import RunBusy
+from store.ingest.failed_downloads import failed_lately, note_failed
+from store.ingest.files import ingest_file
 
 
 def test_one_that_cannot_be_trained_keeps_no_other_from_it(
@@ -35,6 +45,62 @@ def test_one_that_cannot_be_trained_keeps_no_other_from_it(
     assert trained == ["digits", "papers", "plans"]
     assert results["papers"] == {"outcome": "failed", "reason": "the data set could not be downloaded"}
     assert results["plans"]["outcome"] == "promoted"
+
+
+def test_a_data_set_that_could_not_be_downloaded_is_not_tried_again_at_once(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_settings(
+        {"RATCHET_HOME": str(tmp_path), "RATCHET_USE_CASES": "papers", "RATCHET_DATABASE_URL": database_url}
+    )
+    use_case = load_selected(settings.config_dirs, ["papers"])["papers"]
+    context = LoopContext(settings, use_case, database_url, Registry("http://127.0.0.1:1"))
+    asked: list[str] = []
+
+    def download(handle: str, path: str) -> str:
+        asked.append(handle)
+        if len(asked) == 1:
+            raise ConnectionError("no network")
+        rows = [
+            {"title": "A", "abstract": f"dust {row}", "categories": "cs.LG", "update_date": "2024-05-01"}
+            for row in range(30)
+        ]
+        (tmp_path / path).write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        return str(tmp_path / path)
+
+    client: Any = ModuleType("kagglehub")
+    client.dataset_download = download
+    monkeypatch.setitem(sys.modules, "kagglehub", client)
+    monkeypatch.setattr(first_models, "without_production", lambda _settings: ["papers"])
+    assert first_models.put_off(settings, ["papers"]) == {}
+    with pytest.raises(DownloadFailed, match="no network"):
+        steps.ensure_data(context)
+    results = first_models.train_first_models(settings, lambda _name, _now: None, lambda _said: None)
+    assert asked == ["Cornell-University/arxiv"], "no other process was started for it"
+    assert results["papers"]["outcome"] == "skipped"
+    for part in (
+        "could not be downloaded (ConnectionError: no network)",
+        "`ratchet retrain papers` tries now",
+    ):
+        assert part in results["papers"]["reason"]
+    report = steps.ensure_data(context)  # as that command does
+    assert report is not None
+    assert (len(asked), report.new) == (2, 30)
+    assert failed_lately(tmp_path, str(use_case.data.dataset), datetime.now(UTC)) is None
+
+
+def test_rows_from_elsewhere_are_learned_from_whatever_failed(
+    tmp_path: Path, database_url: str, conn: psycopg.Connection[Any]
+) -> None:
+    settings = read_settings(
+        {"RATCHET_HOME": str(tmp_path), "RATCHET_USE_CASES": "papers", "RATCHET_DATABASE_URL": database_url}
+    )
+    use_case = load_selected(settings.config_dirs, ["papers"])["papers"]
+    note_failed(tmp_path, str(use_case.data.dataset), "no network")
+    assert list(first_models.put_off(settings, ["papers", "unknown"])) == ["papers"]
+    (tmp_path / "rows.csv").write_text("abstract,title,date,subjects\ndust,A,2024-05-01,cs.LG\n", "utf-8")
+    ingest_file(conn, use_case, tmp_path / "rows.csv")
+    assert first_models.put_off(settings, ["papers"]) == {}
 
 
 def test_what_was_made_meanwhile_is_not_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
