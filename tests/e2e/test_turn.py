@@ -17,6 +17,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from prefect.context import root_settings_context
+from prefect.events.worker import EventsWorker
 from typer.testing import CliRunner
 
 from configs.security.home import HOME_ENTRIES
@@ -74,7 +75,8 @@ def processes_of(home: Path) -> list[str]:
 def ratchet(settings: Settings, *words: str, exit_code: int = 0) -> Any:
     """Run a command with --json in this process, which has loaded its libraries; gives what it printed.
 
-    Prefect reads its settings once in a process; here other stacks may have been before this one.
+    Prefect reads its settings once in a process, and goes on sending to the server of its first command;
+    here other stacks may have been before this one.
     """
     mask = os.umask(0o022)
     try:
@@ -82,6 +84,9 @@ def ratchet(settings: Settings, *words: str, exit_code: int = 0) -> Any:
             os.environ.update(child_environment(settings, "test"))
             with root_settings_context():
                 done = CliRunner().invoke(app, [*words, "--json"])
+                sent = EventsWorker.drain_all(timeout=60)  # all that Prefect sends in the background
+                assert isinstance(sent, tuple), "asked in an event loop"
+                assert not sent[1], "Prefect's events and logs do not reach its server"
     finally:
         os.umask(mask)
     assert done.exit_code == exit_code, done.output
