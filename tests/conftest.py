@@ -25,6 +25,8 @@ TEMPLATE = "template_ratchet"
 DRAW_SECRET = "of the suite"
 MLFLOW_DATABASE = "shared_mlflow"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+LONG = 1800.0
+"""Seconds until a slow test, or one of faults, is given up, unless it has more."""
 NO_BROWSER = "no browser (chromium) was found"
 """Why tests of the page are skipped."""
 
@@ -50,6 +52,15 @@ def browser_sentence(reasons: Sequence[str]) -> str | None:
 def pytest_configure() -> None:
     """No test may write into the MLflow of whoever runs the suite."""
     os.environ.pop(TRACKING_URI, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take long are given up late: none fails because the machine does other work too."""
+    for item in items:
+        takes_long = any(item.get_closest_marker(name) is not None for name in ("slow", "faults"))
+        told = item.get_closest_marker("timeout")
+        if takes_long and (told is None or told.args[0] < LONG):
+            item.add_marker(pytest.mark.timeout(LONG), append=False)
 
 
 def pytest_collection_finish() -> None:

@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 
@@ -108,7 +108,7 @@ class Follower:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            code = await self._close(process)
+            code = await _to_its_end(self._close(process))
         return self._end or End("ended", self._failure or _how(code), self._word in OWN_DOING)
 
     async def _start(self, *, from_now: bool) -> Process:
@@ -182,6 +182,16 @@ class Follower:
             return f"it took over {self._limit:g} s {told}"
         most, cost = self._most_computing, self._cost
         return f"it computed over {most:.2g} s {told}, which cost {cost:.2g} s when it was loaded"
+
+
+async def _to_its_end(work: Coroutine[Any, Any, int]) -> int:
+    """Do the work; cancelled meanwhile, do it and be cancelled then."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def cpu_seconds(pid: int) -> float:

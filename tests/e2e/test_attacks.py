@@ -21,7 +21,7 @@ from models.versions.artifact import file_digest
 from store.database.connection import connect, database_url
 from tests.conftest import DRAW_SECRET
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
-from tests.e2e.stacks import running_stack
+from tests.e2e.stacks import PATIENCE, running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version
 from tests.flows.retrain.turns import flip_byte, replace_consistently
 
@@ -81,7 +81,7 @@ def stored(settings: Settings, version: int) -> Path:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.1)

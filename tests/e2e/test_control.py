@@ -19,9 +19,9 @@ from flows.stack.state import running
 from models.production import ledger
 from store.ingest.files import ingest_file
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
-from tests.e2e.stacks import running_stack
+from tests.e2e.stacks import PATIENCE, running_stack
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 
 CONTROLLED = CONFIG + "retrain: {min_labels: 50, every_labels: 500, keep_versions: 1}\n"
 
@@ -55,8 +55,7 @@ def status(client: httpx.Client) -> Any:
 
 
 def wait_for(true: Callable[[], bool], what: str) -> None:
-    """Wait for what the worker does, which comes last for a core."""
-    until = time.monotonic() + 400
+    until = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < until, what
         time.sleep(0.1)

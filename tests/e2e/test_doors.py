@@ -25,7 +25,7 @@ from flows.stack.stopping import bring_down
 from store.database.connection import connect, database_url
 from tests.docs.pages import read
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
-from tests.e2e.stacks import running_stack
+from tests.e2e.stacks import PATIENCE, running_stack
 from tests.e2e.strangers import (
     EVIL,
     REBOUND,
@@ -60,7 +60,7 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def wait_until_served(settings: Settings) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while httpx.get(f"{settings.service_url}/v1/{USE_CASE}/model").status_code != 200:
         assert time.monotonic() < until
         time.sleep(0.2)
@@ -252,7 +252,7 @@ def test_the_owner_signs_in_to_prefect_and_runs_a_deployment_there(stack: Settin
     page.get_by_role("dialog").get_by_role("button", name="Run").click()
     with httpx.Client(base_url=stack.prefect_url, headers=auth_headers(stack)) as prefect:
         query = {"flow_runs": {"tags": {"all_": [USE_CASE, "drift"]}}}
-        until = time.monotonic() + 90
+        until = time.monotonic() + PATIENCE
         while True:
             found = prefect.post("/flow_runs/filter", json=query).raise_for_status().json()
             if [one for one in found if one["state_type"] == "COMPLETED"]:
@@ -350,7 +350,7 @@ def test_with_keys_on_it_is_the_same(
     before = everything(stack)
     add_key(stack.api_keys, "shop", ["admin"])
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         while httpx.get(f"{stack.service_url}/v1/{USE_CASE}/ledger").status_code != 401:
             assert time.monotonic() < until
             time.sleep(0.2)

@@ -18,9 +18,10 @@ from configs.pretrained.text_models import TEXT_MODELS, TOKENIZERS, is_installed
 from configs.settings import CHECKOUT, Settings, read_settings
 from flows.servers.prefect_access import auth_headers
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
+from tests.e2e.stacks import PATIENCE
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 WITHOUT_DIGESTS = "8dc88b5b9ccdad1a2dd09c22e74fa6b4278a6a5f"
 """The last commit without digests in the ledger, and without a password for Prefect."""
 WITHOUT_ROOMS = "ab077ce"
@@ -100,7 +101,7 @@ def answers(settings: Settings) -> list[str]:
 
 def served(settings: Settings, version: int, use_case: str = USE_CASE) -> None:
     """Wait until a version serves."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while True:
         answer = httpx.get(f"{settings.service_url}/v1/{use_case}/model")
         if answer.is_success and answer.json()["version"] == version:
@@ -201,7 +202,7 @@ def links_of(settings: Settings) -> dict[str, tuple[str, int | None]]:
 
 def links_become(settings: Settings, links: dict[str, tuple[str, int | None]]) -> None:
     """Wait until the chain is such."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while (found := links_of(settings)) != links:
         assert time.monotonic() < until, found
         time.sleep(0.2)
@@ -254,7 +255,7 @@ def test_intents_with_the_version_before_as_second_link_get_one_of_their_own(
     ]
     ratchet(CHECKOUT, environment, "ingest", "intents", write_parcels(tmp_path / "two.csv", range(500, 600)))
     assert ratchet(CHECKOUT, environment, "retrain", "intents")["failures"] == {}
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while (found := links_of(settings)["meaning"])[0] != "ready":
         assert time.monotonic() < until, found
         time.sleep(0.2)

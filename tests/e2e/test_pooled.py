@@ -25,7 +25,7 @@ from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.poolers import needs_pgbouncer, pooled
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), needs_pgbouncer]
+pytestmark = [pytest.mark.slow, needs_pgbouncer]
 POOL = 12
 """Sessions of a database that the pooler hands round: fewer than there are clients."""
 LABELS = CONFIG + "retrain: {min_labels: 50, every_labels: 500}\n"

@@ -21,15 +21,13 @@ from flows.mirroring.following import MODULE
 from flows.stack.starting import bring_up
 from store.database.connection import connect, database_url
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
-from tests.e2e.stacks import running_stack
+from tests.e2e.stacks import PATIENCE, running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 SHADOW = "serving: {shadow: challenger}\nprobation: {labels: 0}\n"
 MARKED = 1.4
 """A weight at which a spoilt version shows its fault: three deviations above the mean, once encoded."""
-SOON = 240.0
-"""The process comes last for a core."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +67,7 @@ def base(stack: Settings) -> str:
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + SOON
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < until, what
         time.sleep(0.2)

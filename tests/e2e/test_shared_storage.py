@@ -20,7 +20,7 @@ from tests.e2e.test_stack import USE_CASE, Installation
 from tests.ports import free_port
 from tests.s3_servers import SECRET, S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.slow
 NAME = "shared_storage"
 WITHOUT_PROBATION = "probation: {labels: 0}\n"
 """Labels turn, and turn back: those would have version 2 taken back, and leave nothing to judge on."""

@@ -29,7 +29,7 @@ from flows.stack.processes import environment_of
 from models.production.registry import Registry
 from tests.conftest import keeping_environment
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
-from tests.e2e.stacks import running_stack
+from tests.e2e.stacks import PATIENCE, running_stack
 from tests.flows.scheduling.test_notify import Receiver, listening
 
 pytestmark = pytest.mark.timeout(400)
@@ -114,7 +114,7 @@ def run_deployment(settings: Settings, name: str) -> str:
         deployment = prefect.get(f"/deployments/name/{name}").raise_for_status().json()
         started = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status()
         address = f"/flow_runs/{started.json()['id']}"
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             state = prefect.get(address).raise_for_status().json()["state"]
             if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
@@ -188,7 +188,7 @@ def test_a_turn_of_the_loop(stack: Settings, folder: Path, receiver: Receiver) -
     watch(stack, base)
     read_inbox(stack)
     keep_to_its_owner(stack, folder)
-    until = time.monotonic() + 15
+    until = time.monotonic() + PATIENCE
     while len(receiver.got) < 2 and time.monotonic() < until:
         time.sleep(0.1)
     assert receiver.titles() == ["apples: version 1 is production", "apples: version 2 is production"]
@@ -198,7 +198,7 @@ def trace_back(base: str) -> None:
     """A prediction that was asked for and answered later, followed to the data behind it."""
     submitted = httpx.post(f"{base}/predictions", json={"records": [{"weight": 0.41, "colour": "green"}]})
     place = httpx.URL(base).join(submitted.headers["location"])
-    until = time.monotonic() + 15
+    until = time.monotonic() + PATIENCE
     while (answer := httpx.get(place)).status_code == 202 and time.monotonic() < until:
         time.sleep(0.05)
     prediction = answer.json()["predictions"][0]
@@ -275,7 +275,7 @@ def keep_to_its_owner(stack: Settings, folder: Path) -> None:
 
 
 def wait_for_version(base: str, version: int) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if httpx.get(f"{base}/model").json().get("version") == version:
             return

@@ -20,7 +20,7 @@ from tests.faults.installation import Installation, callers_of, running, watch_f
 from tests.faults.measuring import measure
 from tests.faults.standby import Address, kill, make_standby, promote, wait_until_equal
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.faults
 
 MINUTE = 60.0
 

@@ -24,7 +24,7 @@ from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import Server, put_in_cache
 from tests.service.swap.test_watcher import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.faults
 
 DIGITS = USE_CASES["digits"]
 BRIGHT = {"image": [[255] * 28] * 28}

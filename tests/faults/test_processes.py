@@ -11,7 +11,7 @@ import pytest
 from tests.faults.installation import Installation, callers_of, watch_for
 from tests.faults.measuring import measure
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.faults
 
 KILLED = {
     "kill -9 of the service, all its processes": "service",

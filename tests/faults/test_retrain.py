@@ -24,7 +24,7 @@ from tests.faults.installation import Installation, callers_of, running, watch_f
 from tests.faults.measuring import measure
 from tests.faults.test_processes import KILLED
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.faults
 
 SLOW_CONFIG = (
     CONFIG.replace("iterations: 60", "iterations: 500").replace(

@@ -17,7 +17,7 @@ from tests.e2e.apples import USE_CASE, write_apples
 from tests.faults.installation import Installation, callers_of, running, watch_for
 from tests.faults.measuring import measure
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.faults
 
 DISK_MEGABYTES = 900
 

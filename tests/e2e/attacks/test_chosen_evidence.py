@@ -19,7 +19,7 @@ from tests.e2e.apples import CONFIG, USE_CASE, write_apples
 from tests.e2e.stacks import running_stack
 from tests.e2e.test_turn import ratchet, wait_for_version
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
+pytestmark = pytest.mark.slow
 GROUPED = CONFIG.replace("record:\n", "record:\n  group: tree\n")
 
 

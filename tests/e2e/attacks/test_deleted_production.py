@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from models.versions.artifact import file_digest
 from tests.e2e.attacks.orchards import DOORS, Door, Orchard, grow, orchards, plant, turned
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 Orchards = dict[tuple[str, Door], Orchard]
 LOST = ("alias", "version", "model")
 

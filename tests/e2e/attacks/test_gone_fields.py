@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.attacks.orchards import DOORS, Door, Orchard, Row, grow, orchards, plant
 from tests.e2e.test_turn import ratchet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 Orchards = dict[tuple[str, Door], Orchard]
 CHANGES = {
     "dropped": ("    - {name: colour, type: category, categories: [red, green]}\n", ""),

@@ -14,10 +14,10 @@ import pytest
 from configs.api_keys import add_key
 from configs.settings import Settings
 from tests.e2e.apples import CONFIG, USE_CASE, write_apples
-from tests.e2e.stacks import running_stack
+from tests.e2e.stacks import PATIENCE, running_stack
 from tests.e2e.test_turn import ratchet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def sources_of(settings: Settings, token: str) -> dict[str, Any]:
 
 def wait_until_held(settings: Settings, token: str, name: str) -> None:
     """The worker counts sources when labels have come."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not sources_of(settings, token).get(name, {}).get("held"):
         assert time.monotonic() < until, "it is not held back"
         time.sleep(0.2)

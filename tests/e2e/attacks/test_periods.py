@@ -11,7 +11,7 @@ import pytest
 from store.database.connection import connect, database_url
 from tests.e2e.attacks.orchards import DOORS, Door, Orchard, grow, orchards, plant, soon, turned
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 PERIODS = 3
 BY_EACH_DOOR = pytest.mark.parametrize("door", DOORS)
 Orchards = dict[tuple[str, Door], Orchard]

@@ -10,9 +10,10 @@ import pytest
 from store.database.connection import connect, database_url
 from tests.e2e.apples import TURNED
 from tests.e2e.attacks.orchards import DOORS, Door, Orchard, Row, grow, orchards, plant
+from tests.e2e.stacks import PATIENCE
 from tests.e2e.test_turn import ratchet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 Orchards = dict[tuple[str, Door], Orchard]
 LEFT = 0.7
 """Weight from which apples are good while version 2 is made, and never after."""
@@ -39,8 +40,8 @@ def send_late(orchard: Orchard, rows: list[Row]) -> None:
     assert orchard.post("feedback", {"items": items})["rejected"] == []
 
 
-def wait_for_production(orchard: Orchard, version: int, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
+def wait_for_production(orchard: Orchard, version: int) -> None:
+    until = time.monotonic() + PATIENCE
     while orchard.production != version:
         assert time.monotonic() < until, orchard.production
         time.sleep(0.3)
@@ -93,7 +94,7 @@ def test_one_that_is_no_worse_stays(planted: Orchards, door: Door) -> None:
     assert orchard.retrain()["outcome"] == "promoted"
     for seed in range(30, 53):  # a tenth more than its life, as a look waits for a tenth more labels
         send_late(orchard, grow(1_000, seed=seed, name="same", edge=LEFT))
-    until = time.monotonic() + 240
+    until = time.monotonic() + PATIENCE
     while probation(orchard)["labels"] != LIFE:
         assert time.monotonic() < until, probation(orchard)
         time.sleep(1)

@@ -10,7 +10,7 @@ from tests.e2e.apples import TURNED
 from tests.e2e.attacks.orchards import DOORS, Door, Orchard, Row, grow, orchards, plant
 from tests.e2e.test_turn import ratchet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 Orchards = dict[tuple[str, Door], Orchard]
 
 

@@ -27,12 +27,12 @@ from models.pyfunc import example_frame
 from models.versions.members import load_native
 from models.versions.predictor import Predictor
 from tests.e2e.apples import CONFIG, TURNED, write_apples
-from tests.e2e.stacks import running_stack
+from tests.e2e.stacks import PATIENCE, running_stack
 from tests.e2e.test_turn import ratchet
 from tests.models.estimators.scikit.rows import FIVE
 from tests.models.test_pyfunc import STRANGER
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 NATIVE = 1e-5
 """Most that any way to an answer may differ from the model itself."""
 SHOWN = 6e-5
@@ -102,7 +102,7 @@ def test_all_are_there_after_a_restart(stack: Settings) -> None:
 
 def wait_until_served(stack: Settings, use_case: str, version: int) -> None:
     """Wait for a worker that may have to import scikit-learn first."""
-    until, told = time.monotonic() + 120, {}
+    until, told = time.monotonic() + PATIENCE, {}
     while time.monotonic() < until:
         told = httpx.get(f"{stack.service_url}/v1/{use_case}/model").json()
         if told.get("version") == version:

@@ -34,7 +34,7 @@ from models.versions.artifact import read_manifest
 from tests.e2e.apples import CONFIG, TURNED, USE_CASE, write_apples
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 EXAMPLES = CHECKOUT / "docs" / "examples"
 TORCH = os.environ.get("RATCHET_TEST_TORCH", "")
 NET = {"estimator": "own_torch.nets:TableNet", "params": {"epochs": 20, "learning_rate": 0.03}}

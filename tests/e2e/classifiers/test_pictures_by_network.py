@@ -37,7 +37,6 @@ from tests.ports import free_port
 LITE = PICTURE_MODELS["efficientnet_lite0"]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(1800),
     pytest.mark.skipif(
         find_spec(LITE.package) is None, reason=f"{LITE.package} is not installed: {LITE.install}"
     ),

@@ -19,9 +19,9 @@ from store.database.processes import processes_in
 from store.runs.lifecycle import request_run
 from store.runs.rows import Run, recent_runs
 from tests.e2e.cut_off.test_resumed import CONFIG, EPOCHS, command, epochs_told, write_moods
-from tests.e2e.stacks import running_stack
+from tests.e2e.stacks import PATIENCE, running_stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.faults
 USE_CASE = "moods"
 
 
@@ -71,7 +71,7 @@ def test_it_is_asked_for_again_and_goes_on(stack: Settings, end: Callable[[Setti
     end(stack)
     bring_up(stack, say_nothing)
     with connect(database_url(stack), autocommit=True) as conn:
-        deadline = time.monotonic() + 420
+        deadline = time.monotonic() + PATIENCE
         while (runs := newest_runs(conn, before + 2))[-1].status != "succeeded":
             assert time.monotonic() < deadline, runs[-1]
             time.sleep(0.2)

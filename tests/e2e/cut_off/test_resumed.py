@@ -21,7 +21,7 @@ from flows.servers.environment import child_environment
 from store.database.connection import connect, database_url
 from tests.e2e.stacks import running_stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.faults
 
 EPOCHS = 6
 CONFIG = f"""

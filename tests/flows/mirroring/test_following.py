@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from asyncio.subprocess import Process
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -46,13 +49,53 @@ def start() -> Iterator[Start]:
 
 def follower(word: str, pid: int, *, seconds: float, computed: float) -> Follower:
     """One that has heard a word so long ago, since when the process has computed so much."""
-
-    async def find() -> None:
-        return None
-
-    made = Follower("u", Target(2, 1), find, Patience(load=300.0, answer=30.0))
+    made = Follower("u", Target(2, 1), find_nothing, Patience(load=300.0, answer=30.0))
     made._word, made._began, made._cpu = word, monotonic() - seconds, cpu_seconds(pid) - computed
     return made
+
+
+async def find_nothing() -> None:
+    return None
+
+
+class Sleeping(Follower):
+    """Follows a process that says nothing, and tells when it ends it."""
+
+    process: Process
+    starts: asyncio.Event
+    closes: asyncio.Event
+
+    async def _start(self, *, from_now: bool) -> Process:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SLEEP, *(["from_now"] if from_now else []),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self.starts.set()
+        return self.process
+
+    async def _close(self, process: Process) -> int:
+        self.closes.set()
+        return await super()._close(process)
+
+
+async def code_after_cancelling(times: int) -> int | None:
+    """How the process of a follower ended that is cancelled, and again while it ends it."""
+    follower = Sleeping("u", Target(2, 1), find_nothing, Patience())
+    follower.starts, follower.closes = asyncio.Event(), asyncio.Event()
+    following = asyncio.create_task(follower.follow(from_now=False))
+    await follower.starts.wait()
+    following.cancel()
+    await follower.closes.wait()
+    for _ in range(times - 1):
+        following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    return follower.process.returncode
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_process_is_ended_whenever_its_follower_is_cancelled(times: int) -> None:
+    assert asyncio.run(code_after_cancelling(times)) == -signal.SIGKILL
 
 
 @LINUX

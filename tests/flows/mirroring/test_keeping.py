@@ -25,7 +25,7 @@ from models.mirroring.shown import shadow_facts
 from store.predictions.shadow_answers import ShadowStanding, ask_again
 from tests.flows.mirroring.conftest import MARKED, Garden
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 SOON = 180.0
 """The process comes last for a core: where others take all, it waits long."""
 PATIENCE = Patience(load=60.0, answer=0.5, look=0.3)

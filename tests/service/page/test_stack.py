@@ -27,7 +27,7 @@ from tests.e2e.stacks import running_stack
 from tests.service.conftest import USE_CASES
 from tests.service.page.browsing import DESK, DIGITS, PHONE, Visit, visiting
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.slow
 PARTS = ("data", "answers", "labels")
 """What drift of `digits` is looked for in."""
 NAMES = ("digits", "intents", "plans")

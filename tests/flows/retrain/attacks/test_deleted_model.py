@@ -10,7 +10,7 @@ from tests.flows.retrain.attacks.test_label_sources import EDGE, true_accuracy
 from tests.flows.retrain.turns import Orchard
 from tests.mlflow_servers import Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

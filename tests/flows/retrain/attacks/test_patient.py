@@ -12,7 +12,7 @@ from tests.flows.retrain.attacks import test_chosen_labels as chosen
 from tests.flows.retrain.attacks.test_label_sources import Apples, send, write
 from tests.flows.retrain.turns import Orchard, Turn
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 PERIODS = 5
 DOORS = pytest.mark.parametrize("door", ["http", "file"])
 

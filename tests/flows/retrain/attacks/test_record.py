@@ -21,7 +21,7 @@ from tests.flows.retrain.attacks.test_label_sources import (
 )
 from tests.flows.retrain.turns import Orchard, Turn
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.slow
 DRIFT = (0.5, 0.48, 0.46, 0.44, 0.42)
 
 
