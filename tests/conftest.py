@@ -25,7 +25,7 @@ TEMPLATE = "template_ratchet"
 DRAW_SECRET = "of the suite"
 MLFLOW_DATABASE = "shared_mlflow"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
-LONG = 1800.0
+LONG = 3600.0
 """Seconds until a slow test, or one of faults, is given up, unless it has more."""
 NO_BROWSER = "no browser (chromium) was found"
 """Why tests of the page are skipped."""

@@ -6,7 +6,15 @@ import os
 
 import pytest
 
-from tests.conftest import NO_BROWSER, TRACKING_URI, browser_sentence, keeping_environment, leaving_settings
+from tests.conftest import (
+    LONG,
+    NO_BROWSER,
+    TRACKING_URI,
+    browser_sentence,
+    keeping_environment,
+    leaving_settings,
+    pytest_collection_modifyitems,
+)
 
 
 def test_tests_without_a_browser_are_counted_apart_from_others_that_were_skipped() -> None:
@@ -48,3 +56,21 @@ def test_the_mlflow_of_a_files_fixture_is_forgotten_after_its_first_test(
     trained: str, is_first: bool
 ) -> None:
     assert os.environ.get(TRACKING_URI) == (trained if is_first else None)
+
+
+@pytest.mark.parametrize(("told", "given"), [(None, LONG), (300, LONG), (LONG + 1, LONG + 1)])
+@pytest.mark.parametrize("kind", ["slow", "faults"])
+def test_what_takes_long_is_given_up_late(
+    request: pytest.FixtureRequest, kind: str, told: float | None, given: float
+) -> None:
+    if told is not None:
+        request.node.add_marker(pytest.mark.timeout(told))
+    request.node.add_marker(kind)
+    pytest_collection_modifyitems([request.node])
+    assert request.node.get_closest_marker("timeout").args == (given,)
+
+
+def test_other_tests_have_the_time_that_they_name(request: pytest.FixtureRequest) -> None:
+    request.node.add_marker(pytest.mark.timeout(200))
+    pytest_collection_modifyitems([request.node])
+    assert request.node.get_closest_marker("timeout").args == (200,)

@@ -12,7 +12,7 @@ from flows.stack.starting import bring_up
 from flows.stack.stopping import bring_down
 from tests.ports import free_port
 
-PATIENCE = 600.0
+PATIENCE = 1500.0
 """Seconds until a test gives up waiting for servers and flow runs. How long that takes is not what it tests:
 runs come last for a core, and machines do other work too.
 """

@@ -225,7 +225,6 @@ def write_parcels(path: Path, numbers: range) -> str:
     return str(path)
 
 
-@pytest.mark.timeout(3600)
 @pytest.mark.skipif(
     not (is_installed(TOKENIZERS) and is_installed(TEXT_MODELS["minilm"].package)),
     reason="texts by meaning are not installed: docs/texts-by-meaning.md",

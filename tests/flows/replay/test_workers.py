@@ -164,7 +164,6 @@ def test_nobody_waits_for_a_process_that_was_ended_from_outside(plan: Plan, afte
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(600)
 def test_one_that_is_killed_goes_on_and_ends_as_if_nothing_had_been(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:

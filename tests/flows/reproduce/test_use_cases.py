@@ -117,7 +117,6 @@ def reproduced(orchard: Orchard, version: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_use_case_is_made_again(
     case: Case, tmp_path: Path, database_url: str, mlflow_server: Server

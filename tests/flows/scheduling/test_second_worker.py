@@ -95,7 +95,6 @@ async def wait(url: str, run: FlowRun) -> tuple[str, set[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_retrain_is_run_by_the_worker_of_another_home(
     empty_orchard: Orchard, prefect_url: str, tmp_path: Path
 ) -> None:

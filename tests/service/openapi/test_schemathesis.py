@@ -110,7 +110,6 @@ def mlflow(database_url: str, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2700)
 def test_thousands_of_requests_are_answered_as_described(
     database_url: str, mlflow: str, tmp_path: Path
 ) -> None:
