@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,9 +39,38 @@ ignore_startup_parameters = extra_float_digits
 """
 
 
+@dataclass
+class Pooler:
+    """One that runs, and can be killed and started again."""
+
+    url: str
+    command: Sequence[str]
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it passes connections on."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        _wait_for(self.url, self.process, self.folder / "log")
+
+    def kill(self) -> None:
+        """End it, with all connections."""
+        assert self.process is not None
+        self.process.kill()  # who was started in the background of a shell ignores SIGQUIT
+        self.process.wait(10)
+
+
 @contextmanager
 def pooled(url: str, folder: Path, *, mode: str = "transaction", size: int = 20) -> Iterator[str]:
     """The address of a pooler before the server of `url`, which hands a session to another at each chance."""
+    with running_pooler(url, folder, mode=mode, size=size) as pooler:
+        yield pooler.url
+
+
+@contextmanager
+def running_pooler(url: str, folder: Path, *, mode: str = "transaction", size: int = 20) -> Iterator[Pooler]:
+    """The same with its process."""
     assert PGBOUNCER is not None
     parts = urlsplit(url)
     port = free_port()
@@ -59,15 +89,13 @@ def pooled(url: str, folder: Path, *, mode: str = "transaction", size: int = 20)
             if above.stat().st_uid == 0 and above != Path("/") and not above.stat().st_mode & 0o001:
                 above.chmod(above.stat().st_mode | 0o011)
     command = [PGBOUNCER, *(["-u", "nobody"] if os.geteuid() == 0 else []), "-q", str(config)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
     own = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
+    pooler = Pooler(own, command, folder)
     try:
-        _wait_for(own, process, folder / "log")
-        yield own
+        pooler.start()
+        yield pooler
     finally:
-        process.kill()  # who was started in the background of a shell ignores SIGQUIT
-        process.wait(10)
+        pooler.kill()
 
 
 def _is_before_121(version: str) -> bool:

@@ -28,6 +28,8 @@ from store.runs.lifecycle import request_run
 from store.runs.rows import Kind, find_run, is_silent, queued_run
 
 BEAT_SECONDS = 1.0
+FINISH_SECONDS = 60.0
+"""So long a run that has ended waits for a database that is away, to say so."""
 Progress = Mapping[str, Any]
 OnProgress = Callable[[Progress], None]
 
@@ -205,9 +207,23 @@ def show_life(database_url: str, run_id: str) -> Life:
 
 
 def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:
-    held.finish_beating()
-    with connect(held.database_url) as conn:
-        lifecycle.finish_run(conn, held.run_id, held.token, status=status, result=held.result, error=error)
+    """Say how the run ended, as soon as the database answers: what it came to may have been promoted."""
+    until, tried = time.monotonic() + FINISH_SECONDS, False
+    while True:
+        try:
+            with connect(held.database_url) as conn:
+                held.finish_beating()
+                if tried and (run := find_run(conn, held.run_id)) is not None and run.status == status:
+                    return  # the connection was lost behind what it was to say
+                lifecycle.finish_run(
+                    conn, held.run_id, held.token, status=status, result=held.result, error=error
+                )
+            return
+        except FAULTS:
+            if time.monotonic() > until:
+                raise
+            tried = True
+            time.sleep(BEAT_SECONDS)
 
 
 def claim_run(

@@ -11,6 +11,7 @@ when the process is killed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -28,8 +29,18 @@ from store.runs.rows import CHANNEL, Kind, Run, Runner, active_run, find_run, qu
 STALE_SECONDS = 60.0
 GONE_SECONDS = 4.0
 HOLDER_IS_CONNECTED = f"{key_sql('alive', 'id::text')} IN ({HELD_KEYS})"
+BACK_SECONDS = 3.0
+"""In which a holder beats again that has lost the database, once that answers."""
 MOST_LOST = 3
 """Trainings in a row that may be lost before none is asked for by itself."""
+
+# By the time of the statement: a beat that comes while somebody looks is one.
+_SILENT = (
+    "use_case = %(use_case)s AND status = 'running' AND ("
+    "heartbeat_at < clock_timestamp() - make_interval(secs => %(stale)s) OR ("
+    "heartbeat_at < clock_timestamp() - make_interval(secs => %(gone)s) AND NOT "
+    f"{HOLDER_IS_CONNECTED}))"
+)
 
 
 def request_run(
@@ -267,16 +278,17 @@ def mark_lost(
 ) -> list[str]:
     """Mark the running run lost whose holder has been silent too long, and return its id.
 
-    A queued one whose caller should long have begun it is lost too.
+    Its holder is given a moment to be heard again: where the database or a pooler before it was away, who
+    asks may be the first to be back. A queued run whose caller should long have begun it is lost too.
     """
+    silent = {"use_case": use_case, "stale": stale_seconds, "gone": GONE_SECONDS}
     with conn.transaction():
+        if conn.execute(f"SELECT FROM run WHERE {_SILENT}", silent).fetchone() is not None:
+            time.sleep(BACK_SECONDS)
         rows = conn.execute(
             "UPDATE run SET status = 'lost', finished_at = now(), error = 'its process fell silent' "
-            "WHERE use_case = %s AND status = 'running' AND ("
-            "heartbeat_at < now() - make_interval(secs => %s) OR ("
-            f"heartbeat_at < now() - make_interval(secs => %s) AND NOT {HOLDER_IS_CONNECTED})) "
-            "RETURNING id::text",
-            (use_case, stale_seconds, GONE_SECONDS),
+            f"WHERE {_SILENT} RETURNING id::text",
+            silent,
         ).fetchall()
         conn.execute(
             "UPDATE run SET status = 'lost', finished_at = now(), error = 'its process never began it' "

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from flows.retrain import held_run as running
 from flows.retrain.held_run import HeldRun, Life, holding_run
-from store.errors import Fenced
+from store.errors import Fenced, RunBusy
 from store.runs import lifecycle
+from tests.poolers import needs_pgbouncer, running_pooler
 
 USE_CASE = "apples"
 
@@ -84,3 +87,38 @@ def test_a_new_step_is_told_at_once(database_url: str, monkeypatch: pytest.Monke
                 row = conn.execute("SELECT progress->>'step' FROM run").fetchone()
                 told += row or ()
     assert list(dict.fromkeys(step for step in told if step)) == ["snapshot", "train", "gate"]
+
+
+@needs_pgbouncer
+def test_a_holder_outlasts_a_pooler_that_was_away(database_url: str, tmp_path: Path) -> None:
+    """Whoever asks for a run as soon as the database answers is not to take the holder for dead."""
+    with (
+        running_pooler(database_url, tmp_path / "pooler") as pooler,
+        holding_run(
+            pooler.url, USE_CASE, trigger="person", run_id=None, flow_run_id=None, on_progress=lambda _: None
+        ) as held,
+    ):
+        while held.life is None:
+            time.sleep(0.05)
+        pooler.kill()
+        time.sleep(lifecycle.GONE_SECONDS + 1)
+        pooler.start()
+        with psycopg.connect(pooler.url) as other, pytest.raises(RunBusy):
+            lifecycle.request_run(other, USE_CASE, "retrain", "person")
+        assert not held.lost.is_set()
+    with psycopg.connect(database_url) as conn:
+        assert conn.execute("SELECT status FROM run").fetchall() == [("succeeded",)]
+
+
+@needs_pgbouncer
+def test_the_end_of_a_run_is_told_when_the_database_is_back(database_url: str, tmp_path: Path) -> None:
+    with running_pooler(database_url, tmp_path / "pooler") as pooler:
+        back = threading.Timer(3, pooler.start)
+        with holding_run(
+            pooler.url, USE_CASE, trigger="person", run_id=None, flow_run_id=None, on_progress=lambda _: None
+        ):
+            pooler.kill()
+            back.start()
+        back.join()
+    with psycopg.connect(database_url) as conn:
+        assert conn.execute("SELECT status FROM run").fetchall() == [("succeeded",)]
