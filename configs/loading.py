@@ -84,7 +84,7 @@ def check_use_case(raw: dict[str, Any], *, source: Path) -> UseCase:
         problems = error.errors()
         # A list of which an item is wrong is said to be too short besides.
         problems = [one for one in problems if one["type"] != "too_short" or not _holds(one["loc"], problems)]
-        lines = [_message(source, problem) for problem in problems[:MOST_PROBLEMS]]
+        lines = [_message(source, problem, raw) for problem in problems[:MOST_PROBLEMS]]
         if len(problems) > MOST_PROBLEMS:
             lines.append(f"{source}: and {len(problems) - MOST_PROBLEMS} problems more")
         raise ConfigError("\n".join(lines)) from error
@@ -247,8 +247,29 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
-def _message(source: Path, problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])[:MAX_SHOWN] or "(whole file)"
+def _shown_place(place: Iterable[int | str], raw: Any) -> str:
+    """A place in the document as people know it: of a list the entry's name, where it has one.
+
+    >>> _shown_place(("fields", 1, "type"), {"fields": [{"name": "a"}, {"name": "b"}]})
+    "fields['b'].type"
+    """
+    shown = ""
+    for part in place:
+        raw = raw.get(part) if isinstance(raw, dict) else _entry(raw, part)
+        name = raw.get("name") if isinstance(part, int) and isinstance(raw, dict) else None
+        if isinstance(name, str) and name:
+            shown += f"[{name[:MAX_SHOWN]!r}]"
+        else:
+            shown += f".{part}" if shown else str(part)
+    return shown
+
+
+def _entry(raw: Any, part: int | str) -> Any:
+    return raw[part] if isinstance(raw, list) and isinstance(part, int) and part < len(raw) else None
+
+
+def _message(source: Path, problem: Any, raw: Any) -> str:
+    key = _shown_place(problem["loc"], raw)[: 2 * MAX_SHOWN] or "(whole file)"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         near = meant(str(problem["loc"][-1]), _keys_at(problem["loc"][:-1]))

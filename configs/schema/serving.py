@@ -39,6 +39,9 @@ class ServingConfig(Frozen):
     """Asynchronous requests that may wait to be answered; with more, new ones are told to come later."""
     jobs_keep_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     """Hours that the answer of an asynchronous request is kept once it is there; later it is 410."""
+    unknown_fields: Literal["ignore", "refuse"] = "ignore"
+    """What becomes of a record, in a request for predictions or in feedback, with a field that the use case
+    does not have, such as one that is misspelt: `refuse` names it with the nearest that there is."""
     audit: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of answers that say `"audit": true`: drawn by chance, they are those to label; 0: none."""
     canary: CanaryConfig | None = None

@@ -119,7 +119,10 @@ class PredictPipeline:
         self.contract = RecordContract(use_case.record)
         serving, target = use_case.serving, use_case.target
         self.reader = RequestReader(
-            self.contract, LabelContract(target, use_case.record.missing), serving.max_records
+            self.contract,
+            LabelContract(target, use_case.record.missing),
+            serving.max_records,
+            refuse_unknown=serving.unknown_fields == "refuse",
         )
         key = "labels" if target.task == "multilabel" else "label"
         self._writer = ResponseWriter(self.name, version, shared.ids, key, shared.audits.get(self.name, 0.0))

@@ -15,8 +15,12 @@ BYTES = (0.0, 255.0)
 """Range of images whose pixels are levels already."""
 
 
-def request_type(contract: RecordContract) -> Any:
-    """Types that accept what the contract accepts, save for forms that are rare (pictures, 3.0 for 3)."""
+def request_type(contract: RecordContract, *, refuse_unknown: bool = False) -> Any:
+    """Types that accept what the contract accepts, save for forms that are rare (pictures, 3.0 for 3).
+
+    Args:
+        refuse_unknown: whether a field that the contract does not have is refused.
+    """
     fields: list[Any] = []
     for index, config in enumerate(contract.record.fields):
         kind = _type_of(config)
@@ -27,7 +31,14 @@ def request_type(contract: RecordContract) -> Any:
     if (key := contract.record.group_key) is not None:
         fields.append(("own_group", str | int | None, None))
         rename["own_group"] = key
-    record = msgspec.defstruct("Record", fields, rename=rename | {"own_id": "id"}, gc=False, kw_only=True)
+    record = msgspec.defstruct(
+        "Record",
+        fields,
+        rename=rename | {"own_id": "id"},
+        gc=False,
+        kw_only=True,
+        forbid_unknown_fields=refuse_unknown,
+    )
     parts: list[Any] = [("records", list[record]), ("labels", list[Any] | None, None)]  # type: ignore[valid-type]
     return msgspec.defstruct("Request", parts, gc=False)
 

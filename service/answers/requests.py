@@ -67,13 +67,25 @@ def decodes_long(config: FieldConfig) -> bool:
 
 
 class RequestReader:
-    """Reads `{"records": [...], "labels": [...]}` for one use case."""
+    """Reads `{"records": [...], "labels": [...]}` for one use case.
 
-    def __init__(self, contract: RecordContract, labels: LabelContract, max_records: int) -> None:
+    Args:
+        refuse_unknown: whether a record with a field that the use case does not have is refused.
+    """
+
+    def __init__(
+        self,
+        contract: RecordContract,
+        labels: LabelContract,
+        max_records: int,
+        *,
+        refuse_unknown: bool = False,
+    ) -> None:
         self.contract = contract
         self.labels = labels
         self.max_records = max_records
-        self._decode = msgspec.json.Decoder(request_type(contract)).decode
+        self._refuse_unknown = refuse_unknown
+        self._decode = msgspec.json.Decoder(request_type(contract, refuse_unknown=refuse_unknown)).decode
         self._id = attrgetter("own_id")
         self._group_key = contract.record.group_key
         places = list(enumerate(contract.record.fields))
@@ -153,7 +165,8 @@ class RequestReader:
         own_ids, bad = self._read_ids(records, "id")
         key = self._group_key
         groups, ungrouped = (None, []) if key is None else self._read_ids(records, key)
-        problems = [*checked.problems, *bad, *ungrouped]
+        unknown = self.contract.find_unknown(records) if self._refuse_unknown else []
+        problems = [*checked.problems, *bad, *ungrouped, *unknown]
         if problems:
             raise invalid_records(problems, len(records))
         has_ids = any(own_id is not None for own_id in own_ids)

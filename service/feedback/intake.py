@@ -179,12 +179,18 @@ class FeedbackIntake:
     def _check_records(self, items: CheckedItems) -> dict[int, str]:
         """Records sent, as canonical JSON by index of the item; items with a bad record are rejected."""
         sent = [item for item in items.valid if item.prediction_id is None]
-        checked = self.contract.check_records([item.record for item in sent])
-        for row, reason in _reasons_by_row(checked.problems).items():
+        records = [item.record for item in sent]
+        checked = self.contract.check_records(records)
+        strict = self.use_case.serving.unknown_fields == "refuse"
+        unknown = self.contract.find_unknown(records) if strict else ()
+        for row, reason in _reasons_by_row((*checked.problems, *unknown)).items():
             items.rejected[sent[row].index] = reason
+        refused = {problem.row for problem in unknown}
         documents = self.contract.to_json(checked.columns)
         return {
-            sent[row].index: document for row, document in zip(checked.rows.tolist(), documents, strict=True)
+            sent[row].index: document
+            for row, document in zip(checked.rows.tolist(), documents, strict=True)
+            if row not in refused
         }
 
     def _find_records(self, items: CheckedItems) -> dict[int, PredictedRecord]:

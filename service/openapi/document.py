@@ -59,7 +59,9 @@ def write_openapi(use_cases: Mapping[str, UseCase]) -> bytes:
     paths: Schema = {}
     schemas: Schema = {"Error": ERROR, INFERENCE_ERROR: PLAIN_ERROR}
     for name, use_case in use_cases.items():
-        schemas[f"{name}_record"] = record_schema(use_case.record)
+        schemas[f"{name}_record"] = record_schema(
+            use_case.record, refuse_unknown=use_case.serving.unknown_fields == "refuse"
+        )
         paths |= _paths(name, use_case) | state_paths(name, use_case)
         paths |= control_paths(name) | report_paths(name) | quarantine_paths(name)
         paths |= replay_paths(name) | label_paths(name)

@@ -22,12 +22,18 @@ RECORD_ID: Schema = {
 }
 
 
-def record_schema(record: RecordConfig) -> Schema:
-    """JSON Schema of one record: its fields by name, and its `id`."""
+def record_schema(record: RecordConfig, *, refuse_unknown: bool = False) -> Schema:
+    """JSON Schema of one record: its fields by name, and its `id`; others where they are not refused."""
     required = [field.name for field in record.fields if not field.nullable]
     own_id = nullable(RECORD_ID) | {"description": "Comes back as `record_id`."}
     properties = {field.name: field_schema(field) for field in record.fields} | group_schema(record)
-    return {"type": "object", "required": required, "properties": properties | {"id": own_id}}
+    schema: Schema = {"type": "object", "required": required, "properties": properties | {"id": own_id}}
+    if refuse_unknown:
+        schema["additionalProperties"] = False
+        beside = (record.id_column, record.time_column)
+        properties |= {name: {} for name in beside if name is not None and name not in properties}
+        schema["properties"] = properties | {"id": own_id}
+    return schema
 
 
 def group_schema(record: RecordConfig) -> Schema:

@@ -37,6 +37,15 @@ def test_a_challenger_is_not_called_as_the_plain_model_that_is_always_made() -> 
     assert "got 'plain', which is the plain model of training.baseline" in told
 
 
+def test_an_entry_of_a_list_is_told_by_its_name() -> None:
+    fields = [{"name": "a", "type": "number"}, {"name": "b", "type": "nmber", "nulable": True}, {"type": "x"}]
+    told = refused(record={"fields": fields}, training={"challengers": [{"name": "full", "fit": "ful"}]})
+    for place in ("record.fields['b'].type: got 'nmber'", "record.fields['b'].nulable: unknown key"):
+        assert f"any.yaml: {place}" in told
+    assert "record.fields.2.name: missing" in told, "it has no name"
+    assert "training.challengers['full'].fit: got 'ful'" in told
+
+
 @pytest.mark.parametrize("name", ["out_of_scope", "none"])
 def test_a_link_is_not_called_as_what_is_said_where_none_is_sure(name: str) -> None:
     told = refused(chain=linked(name=name, keywords={"a": ["x"]}))
