@@ -39,7 +39,7 @@ from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
 from store.database.sessions import session_url
 from store.errors import RunBusy
-from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost_training, request_run, requeue
+from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost, request_run, requeue
 from store.runs.rows import Run, dispatched_runs, waiting_runs
 from store.runs.tries import retry_at
 from store.sources.holding import settle_sources
@@ -167,10 +167,10 @@ def _request(conn: psycopg.Connection[Any], use_case: str) -> bool:
 
 
 def read_queue(conn: psycopg.Connection[Any], use_cases: Sequence[str]) -> Queue:
-    """What is to be done, after trainings whose process is gone have been asked for anew."""
+    """What is to be done, after runs whose process is gone have been asked for anew."""
     for use_case in use_cases:
-        if run_id := repeat_lost_training(conn, use_case):
-            log.warning("a training of %s was lost; run %s begins it anew", use_case, run_id)
+        if run_id := repeat_lost(conn, use_case):
+            log.warning("a run of %s was lost; run %s begins it anew", use_case, run_id)
     return Queue(waiting_runs(conn, use_cases), dispatched_runs(conn, use_cases))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -121,18 +121,24 @@ async def remove_others(client: PrefectClient, names: Iterable[str]) -> list[str
     return [deployment.name for deployment in gone]
 
 
-async def settle_runs(client: PrefectClient, pool_name: str, now: datetime | None = None) -> tuple[int, int]:
+async def settle_runs(
+    client: PrefectClient, pool_name: str, now: datetime | None = None, *, held: Collection[str] = ()
+) -> tuple[int, int]:
     """Make a fresh start possible for the only worker of the pool: returns (crashed, dropped).
 
     Runs that were at work when the last worker died are marked as crashed. Scheduled ones whose time
     passed while no worker was there are dropped: a night without servers must not end in a hundred
     runs at once. Runs that a person asked for are kept.
+
+    Args:
+        held: ids of flow runs that are at work on another machine.
     """
     pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool_name]))
     working = await _read_runs(client, WORKING, pool=pool)
     if working:  # a flow called by a flow belongs to no pool
         working += await _read_runs(client, WORKING, parents=[run.id for run in working])
-    for run in working:
+    gone = [run for run in working if str(run.id) not in held]
+    for run in gone:
         await client.set_flow_run_state(
             run.id, Crashed(message="the worker ended while this run was at work"), force=True
         )
@@ -140,7 +146,7 @@ async def settle_runs(client: PrefectClient, pool_name: str, now: datetime | Non
     missed = [run for run in due if run.auto_scheduled]
     for run in missed:
         await client.delete_flow_run(run.id)
-    return len(working), len(missed)
+    return len(gone), len(missed)
 
 
 def load_flow(entry: Entry) -> Flow[..., Any]:

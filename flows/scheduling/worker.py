@@ -35,9 +35,10 @@ from flows.stack.probes import ready_file
 from flows.warm.keeping import kept_warm
 from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
-from store.runs.cut_off import ask_again, has_abandoned
+from store.runs.cut_off import ask_again, has_abandoned, held_flow_runs
 from store.runs.lifecycle import GONE_SECONDS, requeue
 from store.runs.rows import dispatched_runs
+from store.runs.workers import has_worker
 
 NAME = "ratchet"
 MOST_RUNS = 4
@@ -120,8 +121,13 @@ async def _follow(
 
 
 async def _tell_ready(settings: Settings, listening: asyncio.Event) -> None:
-    """Say that labels are heard of from now on."""
+    """Say that labels are heard of from now on, and come after the service from then on.
+
+    Not before: where a machine is busy whoever waits for the worker would wait for minutes. What it forked
+    its runs from steps behind with it, and each run in its own session.
+    """
     await listening.wait()
+    step_behind()
     ready_file(settings.home).write_text(f"{os.getpid()}\n", encoding="utf-8")
 
 
@@ -149,9 +155,24 @@ async def prepare(client: PrefectClient, settings: Settings, entries: list[Entry
     """Bring pool, deployments and left-over runs on the server into order."""
     await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
     await bring_deployments(client, entries, sole=sole)
-    if sole:
-        crashed, missed = await settle_runs(client, settings.work_pool)
-        log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
+    if not sole:
+        return
+    others, held = await asyncio.to_thread(_elsewhere, settings)
+    if others:
+        log.warning("another worker lives on this database: what is left over is its affair")
+        return
+    crashed, missed = await settle_runs(client, settings.work_pool, held=held)
+    log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
+
+
+def _elsewhere(settings: Settings) -> tuple[bool, frozenset[str]]:
+    """Whether another worker lives, and what Prefect knows the runs by that are at work on any machine."""
+    try:
+        with connect(database_url(settings), autocommit=True) as conn:
+            return has_worker(conn), held_flow_runs(conn)
+    except FAULTS as error:
+        log.warning("whether others are at work cannot be told now: %s", sentence(error))
+        return False, frozenset()
 
 
 async def bring_deployments(client: PrefectClient, entries: list[Entry], *, sole: bool) -> None:
@@ -242,5 +263,4 @@ def main(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    step_behind()  # with every run that is started from here
     main(sys.argv[1:])

@@ -27,6 +27,9 @@ def main(module: str = ENGINE) -> None:
     path = os.environ.get(wire.SOCKET)
     ended = None if not path else run_forked(path, module)
     if ended is None:
+        from flows.mirroring.priority import step_behind  # not before, as it imports more than the library
+
+        step_behind()
         os.execv(sys.executable, [sys.executable, "-m", module])
     if ended < 0:  # by a signal
         with contextlib.suppress(OSError, ValueError):

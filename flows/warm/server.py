@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from flows.mirroring.priority import step_behind
 from flows.warm import wire
 from flows.warm.freshness import Stamps, is_fresh, stamps, told_apart
 
@@ -181,6 +182,7 @@ class Forking:
     def _become_own(self, server: int, files: list[int]) -> None:
         """In the fork: let go of all that is the server's, and end with it."""
         os.setsid()
+        step_behind()  # a session of its own is not behind because the worker's is
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
         if os.getppid() != server:
             os._exit(1)

@@ -59,3 +59,12 @@ def has_abandoned(conn: psycopg.Connection[Any], use_cases: Sequence[str]) -> bo
     """Whether a run is running that nobody holds now; its holder may still come back for some seconds."""
     row = conn.execute(f"SELECT 1 FROM run WHERE {_ABANDONED}", {"use_cases": list(use_cases)}).fetchone()
     return row is not None
+
+
+def held_flow_runs(conn: psycopg.Connection[Any]) -> frozenset[str]:
+    """What Prefect knows the runs by that a living process holds, wherever that is."""
+    rows = conn.execute(
+        "SELECT flow_run_id FROM run WHERE status = 'running' AND flow_run_id IS NOT NULL "
+        f"AND {HOLDER_IS_CONNECTED}"
+    ).fetchall()
+    return frozenset(row[0] for row in rows)

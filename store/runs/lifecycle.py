@@ -32,7 +32,9 @@ HOLDER_IS_CONNECTED = f"{key_sql('alive', 'id::text')} IN ({HELD_KEYS})"
 BACK_SECONDS = 3.0
 """In which a holder beats again that has lost the database, once that answers."""
 MOST_LOST = 3
-"""Trainings in a row that may be lost before none is asked for by itself."""
+"""Runs in a row that may be lost before none is asked for by itself."""
+REPEATED_SECONDS = 600.0
+"""So long after a retrain was found lost it is asked for again."""
 
 # By the time of the statement: a beat that comes while somebody looks is one.
 _SILENT = (
@@ -74,20 +76,26 @@ def request_training(conn: psycopg.Connection[Any], use_case: str, trigger: str)
         return _insert(conn, use_case, "train", trigger, "worker", {})
 
 
-def repeat_lost_training(conn: psycopg.Connection[Any], use_case: str) -> str | None:
-    """Ask once more for a training whose process was lost, and return the new id: it was promised.
+def repeat_lost(conn: psycopg.Connection[Any], use_case: str) -> str | None:
+    """Ask once more for a run of the worker that was lost, and return the new id: it was promised.
 
-    None: the last run is something else, or the last three were lost trainings, and a fourth would be too.
+    None: the last run is something else, or was to stop, or the last three were lost, and a fourth would be
+    too. First models are asked for by what starts the servers. A retrain that was lost a while ago, as with
+    no worker to see it, is left to what makes the next one due.
     """
     with _asking(conn, use_case):
         last = conn.execute(
-            "SELECT kind = 'train' AND status = 'lost' AND runner = 'worker', trigger FROM run "
-            "WHERE use_case = %s ORDER BY requested_at DESC, id LIMIT %s",
-            (use_case, MOST_LOST),
+            "SELECT status = 'lost', runner = 'worker' AND trigger <> 'first_model' AND NOT stop_requested "
+            "AND (kind = 'train' OR finished_at > now() - make_interval(secs => %s)), kind, trigger, options "
+            "FROM run WHERE use_case = %s ORDER BY requested_at DESC, id LIMIT %s",
+            (REPEATED_SECONDS, use_case, MOST_LOST),
         ).fetchall()
-        if not last or not last[0][0] or (len(last) == MOST_LOST and all(lost for lost, _ in last)):
+        if not last or not (last[0][0] and last[0][1]):
             return None
-        return _insert(conn, use_case, "train", last[0][1], "worker", {})
+        if len(last) == MOST_LOST and all(lost for lost, *_ in last):
+            return None
+        _, _, kind, trigger, options = last[0]
+        return _insert(conn, use_case, kind, trigger, "worker", options)
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from configs.settings import Settings, read_settings
 from flows.scheduling import worker
 from flows.scheduling.dispatching import EVENT
 from flows.scheduling.worker import requeue_crashed
-from store.runs.lifecycle import mark_dispatched, request_run
+from store.runs.lifecycle import mark_dispatched, request_run, show_life, start_run
 from store.runs.rows import dispatched_runs, waiting_runs
+from store.runs.workers import show_worker
 
 USE_CASE = "u"
 
@@ -86,3 +87,35 @@ def test_a_worker_makes_its_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     worker.main(["--sole"])
     assert [(settings.home, sole) for settings, sole in begun] == [(home, True)]
     assert home.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("lives", [False, True])
+def test_what_is_left_over_is_settled_where_no_other_worker_lives(
+    conn: psycopg.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch, lives: bool
+) -> None:
+    settled: list[frozenset[str]] = []
+
+    async def nothing(*_args: Any, **_named: Any) -> None:
+        return None
+
+    async def settle(_client: Any, _pool: str, *, held: frozenset[str]) -> tuple[int, int]:
+        settled.append(held)
+        return 0, 0
+
+    monkeypatch.setattr(worker, "ensure_pool", nothing)
+    monkeypatch.setattr(worker, "bring_deployments", nothing)
+    monkeypatch.setattr(worker, "settle_runs", settle)
+    run_id = request_run(conn, USE_CASE, "retrain", "http", runner="worker")
+    start_run(conn, run_id, "flow-1")
+    show_life(conn, run_id)
+
+    async def prepare() -> None:
+        async with await psycopg.AsyncConnection.connect(
+            str(settings.database_url), autocommit=True
+        ) as other:
+            if lives:
+                await show_worker(other)
+            await worker.prepare(Client({}), settings, [], sole=True)  # type: ignore[arg-type]
+
+    asyncio.run(prepare())
+    assert settled == ([] if lives else [frozenset({"flow-1"})])

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from configs.settings import CHECKOUT
+from flows.mirroring.priority import RUNS_NICENESS
 from flows.warm.freshness import is_fresh, stamps, told_apart
 from flows.warm.server import LOOKED_FOR, PRELOADED, STALE, note_absent
 from flows.warm.wire import SOCKET
@@ -143,6 +144,10 @@ def test_each_fork_is_a_process_of_its_own_session(warm: Warm) -> None:
     pids = [int(first_line(child)[0]) for child in children]
     assert len({*pids, warm.process.pid}) == 3
     assert [os.getsid(pid) for pid in pids] == pids
+    for pid in pids:  # each behind the service, as a session's place among others is its own
+        assert psutil.Process(pid).nice() == RUNS_NICENESS
+        if (autogroup := Path(f"/proc/{pid}/autogroup")).exists():
+            assert autogroup.read_text(encoding="ascii").split()[-1] == str(RUNS_NICENESS)
     for child in children:
         child.kill()
         child.wait(30)

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from store.database.connection import connect
-from store.runs.cut_off import CUT_OFF, ask_again, has_abandoned
+from store.runs.cut_off import CUT_OFF, ask_again, has_abandoned, held_flow_runs
 from store.runs.lifecycle import MOST_LOST, request_run, request_stop, show_life, start_run
 from store.runs.rows import find_run, recent_runs
 
@@ -71,3 +71,12 @@ def test_what_is_lost_again_and_again_is_given_up(conn: psycopg.Connection[Any])
         start_run(conn, run_id)
     assert ask_again(conn, [NAME], gone_seconds=0) == {}
     assert statuses(conn) == ["lost"] * MOST_LOST
+
+
+def test_flow_runs_that_are_held_anywhere_are_known(conn: psycopg.Connection[Any], database_url: str) -> None:
+    run_id = request_run(conn, NAME, "retrain", "labels")
+    start_run(conn, run_id, "flow-1")
+    assert held_flow_runs(conn) == frozenset()
+    with connect(database_url, autocommit=True) as holder:
+        show_life(holder, run_id)
+        assert held_flow_runs(conn) == {"flow-1"}

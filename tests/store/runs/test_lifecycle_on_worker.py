@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from store.errors import RunBusy
 from store.runs import events as run_events
 from store.runs import lifecycle
-from store.runs.lifecycle import repeat_lost_training, request_run, request_training
-from store.runs.rows import CHANNEL, dispatched_runs, ended_run, waiting_runs
+from store.runs.lifecycle import repeat_lost, request_run, request_training
+from store.runs.rows import CHANNEL, dispatched_runs, ended_run, find_run, waiting_runs
 
 
 def ask(conn: psycopg.Connection, use_case: str = "u") -> str:
@@ -117,20 +118,43 @@ def lose(conn: psycopg.Connection, run_id: str) -> None:
 
 
 def test_a_lost_training_is_asked_for_again_but_not_for_ever(conn: psycopg.Connection) -> None:
-    assert repeat_lost_training(conn, "u") is None
+    assert repeat_lost(conn, "u") is None
     first = request_training(conn, "u", "http")
-    assert repeat_lost_training(conn, "u") is None  # it waits
+    assert repeat_lost(conn, "u") is None  # it waits
     lose(conn, first)
-    second = repeat_lost_training(conn, "u")
+    second = repeat_lost(conn, "u")
     assert second is not None and waiting(conn) == [second]
-    assert repeat_lost_training(conn, "u") is None
+    assert repeat_lost(conn, "u") is None
     lose(conn, second)
-    third = repeat_lost_training(conn, "u")
+    third = repeat_lost(conn, "u")
     assert third is not None
     lose(conn, third)
-    assert repeat_lost_training(conn, "u") is None
+    assert repeat_lost(conn, "u") is None
 
 
-def test_a_lost_retrain_is_left_to_what_made_it_due(conn: psycopg.Connection) -> None:
-    lose(conn, ask(conn))
-    assert repeat_lost_training(conn, "u") is None
+def test_a_lost_retrain_is_asked_for_again_as_it_was(conn: psycopg.Connection) -> None:
+    first = lifecycle.request_run(conn, "u", "retrain", "http", runner="worker", options={"epochs": 3})
+    lose(conn, first)
+    again = repeat_lost(conn, "u")
+    assert again is not None and waiting(conn) == [again]
+    run = find_run(conn, again)
+    assert run is not None
+    assert (run.kind, run.trigger, run.runner, run.options) == ("retrain", "http", "worker", {"epochs": 3})
+    lose(conn, again)
+    third = repeat_lost(conn, "u")
+    assert third is not None
+    lose(conn, third)
+    assert repeat_lost(conn, "u") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [("runner", "caller"), ("trigger", "first_model"), ("stop_requested", True),
+     ("finished_at", datetime.now(UTC) - timedelta(hours=1))],
+)  # fmt: skip
+def test_a_lost_retrain_that_nobody_waits_for_is_left(
+    conn: psycopg.Connection, change: LiteralString, value: object
+) -> None:
+    lose(conn, lifecycle.request_run(conn, "u", "retrain", "http", runner="worker"))
+    conn.execute(f"UPDATE run SET {change} = %s", (value,))
+    assert repeat_lost(conn, "u") is None
