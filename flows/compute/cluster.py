@@ -14,6 +14,7 @@ from configs.compute.address import NO_CERTIFICATES, ComputeAddress, ComputeCert
 from flows.compute.cluster_pool import ClusterPool, quiet
 from flows.compute.errors import INSTALL, ComputeUnavailable, DaskMissing, WorkersDiffer
 from flows.compute.versions import code_digest, differences
+from models.estimators.streaming.cluster_workers import workers_of
 
 PATIENCE = 20.0
 """Seconds in which the scheduler has to answer and to have a worker, and in which each worker has to."""
@@ -164,7 +165,7 @@ def _ask_each(
     """
     from distributed.comm.core import CommClosedError
 
-    workers = client.scheduler_info(n_workers=-1)["workers"] if among is None else among
+    workers = workers_of(client) if among is None else among
 
     async def ask(worker: str) -> Any:
         async with asyncio.timeout(patience):

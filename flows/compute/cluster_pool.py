@@ -23,6 +23,7 @@ from flows.compute.errors import WorkersDiffer, WorkLost
 from flows.compute.local import give_up, portable, settle
 from flows.compute.versions import code_digest
 from flows.compute.watching import NO_WORKER, SILENCE, Watch
+from models.estimators.streaming.cluster_workers import workers_of
 
 TAKEN_AT_ONCE = 8
 """Results that are fetched side by side."""
@@ -79,7 +80,7 @@ class ClusterPool:
 
     def _threads(self) -> list[int]:
         """Of each worker that is there now and may be given work."""
-        workers = self.client.scheduler_info(n_workers=-1).get("workers", {})
+        workers = {} if self._lost is not None else workers_of(self.client)
         return [one["nthreads"] for name, one in workers.items() if not self._only or name in self._only]
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:

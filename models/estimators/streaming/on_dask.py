@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -11,17 +12,20 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import TrainingStopped
+from models.errors import TrainingError, TrainingStopped
 from models.estimators.arrays import EncodedRows
 from models.estimators.fit_watch import Watch
+from models.estimators.streaming.cluster_workers import awake
 from models.estimators.streaming.parts import LEARNED, losses_of
 
 DONE, STOP = "done", "stop"
 """What is told of a training by the first of its workers, and to it."""
 PATIENCE = 30
 """Seconds in which the scheduler has to answer."""
-SILENCE = 15.0
-"""Seconds after which a worker that nothing was heard of gets no rows; they tell of themselves every few."""
+MOST_ATTEMPTS = 3
+"""How often a training is begun that loses a worker; one that ends its workers must not do so for ever."""
+LOOKS_SECONDS = 3
+"""So long after a failure it is looked whether a worker was lost."""
 SECONDS = 0.5
 """Between two looks at how far it is, and at whether to stop."""
 
@@ -39,7 +43,8 @@ def train_on_dask(
 ) -> Any:
     """A booster that the workers of a cluster have trained.
 
-    Each part is on one worker, in turn, and on those only that are there, and heard of, when it begins.
+    Each part is on one worker, in turn, and on those only that are there, and heard of, when it begins. Where
+    one of them is lost it begins anew with those that are left.
 
     Args:
         client: of `distributed`, connected.
@@ -50,11 +55,55 @@ def train_on_dask(
 
     Raises:
         TrainingStopped: the watch asked for it.
+        TrainingError: workers were lost again and again, or none is left.
     """
+    told, lost = 0, Exception()
+    for _ in range(MOST_ATTEMPTS):
+        workers = awake(client)
+        if not workers:
+            raise TrainingError("the Dask cluster has no worker left to train on; start some and retrain")
+        with Followed(client, watch, trees, told) as followed:
+            try:
+                return _trained(
+                    client, rows, workers, followed,
+                    settings=settings, trees=trees, max_bin=max_bin, weights=weights, types=types,
+                )  # fmt: skip
+            except Exception as error:
+                if followed.raised is not None or followed.stopped or not _is_one_lost(client, workers):
+                    raise
+                lost = error
+        told = followed.told
+    raise TrainingError(
+        f"workers were lost {MOST_ATTEMPTS} times while all trained together, perhaps for want of memory"
+    ) from lost
+
+
+def _is_one_lost(client: Any, workers: Sequence[str]) -> bool:
+    """Whether one of these workers is gone; the scheduler may hear of it after those that trained with it."""
+    until = time.monotonic() + LOOKS_SECONDS
+    while set(workers) <= set(awake(client)):
+        if time.monotonic() > until:
+            return False
+        time.sleep(SECONDS)
+    return True
+
+
+def _trained(
+    client: Any,
+    rows: EncodedRows,
+    workers: Sequence[str],
+    followed: Followed,
+    *,
+    settings: dict[str, Any],
+    trees: int,
+    max_bin: int,
+    weights: NDArray[np.float32] | None,
+    types: Sequence[str] | None,
+) -> Any:
     import xgboost.dask
 
     with client.as_current():  # arrays of Dask ask for the client that is
-        x, y, heavy = _spread(client, rows, weights, watch)
+        x, y, heavy = _spread(client, rows, workers, weights, followed.watch)
         data = xgboost.dask.DaskQuantileDMatrix(
             client,
             x,
@@ -65,16 +114,15 @@ def train_on_dask(
             feature_types=types,
             enable_categorical=True,
         )
-        with Followed(client, watch, trees) as followed:
-            found = xgboost.dask.train(
-                client,
-                settings,
-                data,
-                num_boost_round=trees,
-                evals=[(data, LEARNED)],
-                verbose_eval=False,
-                callbacks=[made_follower(followed.name)],
-            )
+        found = xgboost.dask.train(
+            client,
+            settings,
+            data,
+            num_boost_round=trees,
+            evals=[(data, LEARNED)],
+            verbose_eval=False,
+            callbacks=[made_follower(followed.name)],
+        )
     if followed.stopped:
         raise TrainingStopped
     return found["booster"]
@@ -85,15 +133,19 @@ class Followed:
     the watch asks for is told to the worker.
     """
 
-    def __init__(self, client: Any, watch: Watch, trees: int) -> None:
+    def __init__(self, client: Any, watch: Watch, trees: int, told: int = 0) -> None:
+        """
+        Args:
+            told: rounds that the watch has heard of, from an attempt before.
+        """
         self.name = f"ratchet-{uuid4()}"
         self.stopped = False
-        self._watch, self._trees = watch, trees
+        self.watch, self.told = watch, told
+        self.raised: Exception | None = None
+        self._trees = trees
         self._done, self._stop = (_variable(f"{self.name}-{part}", client) for part in (DONE, STOP))
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._told = 0
-        self._raised: Exception | None = None
 
     def __enter__(self) -> Followed:
         self._done.set([])
@@ -104,30 +156,30 @@ class Followed:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._ended.set()
         self._thread.join()
-        if self._raised is None and kind is None and not self.stopped:
+        if self.raised is None and kind is None and not self.stopped:
             self._tell()
         self._done.delete()
         self._stop.delete()
-        if self._raised is not None:
-            raise self._raised
+        if self.raised is not None:
+            raise self.raised
 
     def _follow(self) -> None:
         try:
             while not self._ended.wait(SECONDS):
                 self._tell()
-                if not self.stopped and self._watch.should_stop():
+                if not self.stopped and self.watch.should_stop():
                     self.stopped = True
                     self._stop.set(True)
         except Exception as error:  # noqa: BLE001 - of the watch; raised where the training was begun
-            self._raised, self.stopped = error, True
+            self.raised, self.stopped = error, True
             self._stop.set(True)
 
     def _tell(self) -> None:
         """Tell the watch of the rounds that it has not heard of."""
         losses = self._done.get(timeout=PATIENCE)
-        for number, loss in enumerate(losses[self._told :], start=self._told + 1):
-            self._watch.epoch(number, self._trees, {"loss": loss})
-        self._told = len(losses)
+        for number, loss in enumerate(losses[self.told :], start=self.told + 1):
+            self.watch.epoch(number, self._trees, {"loss": loss})
+        self.told = max(self.told, len(losses))
 
 
 def made_follower(name: str) -> Any:
@@ -146,20 +198,11 @@ def made_follower(name: str) -> Any:
     return Telling()
 
 
-def awake(client: Any, silence: float = SILENCE) -> list[str]:
-    """Addresses of the workers that were heard of lately: one that is frozen takes rows without an answer."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    # By the scheduler's clock alone: that of this machine may be another.
-    newest = max((one["last_seen"] for one in workers.values()), default=0.0)
-    return sorted(name for name, one in workers.items() if newest - one["last_seen"] <= silence)
-
-
 def _spread(
-    client: Any, rows: EncodedRows, weights: NDArray[np.float32] | None, watch: Watch
+    client: Any, rows: EncodedRows, workers: Sequence[str], weights: NDArray[np.float32] | None, watch: Watch
 ) -> tuple[Any, Any, Any]:
     """Rows, classes and weights as arrays of Dask, a chunk of each a part, which workers hold."""
     array: Any = import_module("dask.array")
-    workers = awake(client)
     columns: list[list[Any]] = [[], [], []]
     for place in range(rows.parts):
         if watch.should_stop():

@@ -19,7 +19,7 @@ from flows.compute.cluster import connect
 from flows.compute.cluster_pool import ClusterPool
 from flows.compute.errors import ComputeUnavailable, WorkLost
 from flows.compute.versions import code_digest
-from models.estimators.streaming.on_dask import awake
+from models.estimators.streaming.cluster_workers import awake
 from tests.dask_clusters import DaskProcesses, dask_processes
 from tests.ports import free_port
 
@@ -44,7 +44,7 @@ def test_a_worker_that_is_frozen_before_is_told_and_gets_no_work(
     with dask_processes(tmp_path / "dask", 2) as cluster:
         cluster.workers[0].send_signal(signal.SIGSTOP)
         with caplog.at_level(logging.WARNING, "ratchet.compute"):
-            pool = connect(read_compute(cluster.address), packages=["numpy"], patience=5)
+            pool = connect(read_compute(cluster.address), packages=["numpy"])
         try:
             assert pool.width == 1
             shared = pool.share(b"abc")
@@ -54,13 +54,13 @@ def test_a_worker_that_is_frozen_before_is_told_and_gets_no_work(
         finally:
             pool.close()
         assert (
-            "work goes to 1 of its workers, as these did not answer within 5 seconds: tcp://" in caplog.text
+            "work goes to 1 of its workers, as these did not answer within 20 seconds: tcp://" in caplog.text
         )
         cluster.workers[1].send_signal(signal.SIGSTOP)
         with pytest.raises(
-            ComputeUnavailable, match=r"no worker of .* answers within 5 seconds \(tcp.*, tcp"
+            ComputeUnavailable, match=r"no worker of .* answers within 20 seconds \(tcp.*, tcp"
         ):
-            connect(read_compute(cluster.address), packages=["numpy"], patience=5)
+            connect(read_compute(cluster.address), packages=["numpy"])
 
 
 def test_what_a_frozen_worker_had_is_done_by_another_when_dask_takes_it_for_lost(tmp_path: Path) -> None:
@@ -79,6 +79,13 @@ def test_what_a_frozen_worker_had_is_done_by_another_when_dask_takes_it_for_lost
             assert pool.submit(sum, shared).result(60) == 4950
     finally:
         cluster.stop()
+
+
+def test_the_width_is_asked_of_the_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other second Dask's client overwrites what it knows with an answer that names no workers."""
+    with dask_processes(tmp_path / "dask", 2) as cluster, impatient(cluster) as pool:
+        monkeypatch.setattr(pool.client, "scheduler_info", lambda **_: {"workers": {}})
+        assert pool.width == 2
 
 
 def test_a_scheduler_that_freezes_is_given_up(tmp_path: Path) -> None:
