@@ -19,10 +19,10 @@ from store.history.batches import add_batches
 from store.history.places import table_of
 from store.moved.moving import move_old
 from store.moved.places import prediction_table
-from tests.s3_proxies import Proxy, proxied
 from tests.s3_servers import S3Server
 from tests.store.history.test_cleaning import USE_CASE, fill, rows_of
 from tests.store.moved import answers
+from tests.store.objects.s3_proxies import Proxy, proxied
 
 
 @pytest.fixture
