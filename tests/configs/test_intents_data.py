@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-DATA = Path(__file__).parents[1] / "configs" / "data"
+DATA = Path(__file__).parents[2] / "configs" / "data"
 
 
 def rows(name: str) -> list[dict[str, str]]:
