@@ -25,6 +25,7 @@ from configs.schema import UseCase
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
+from flows.compute.looking import look_at_clusters
 from flows.inbox_strays import strays_of
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
@@ -74,6 +75,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _keys,
     ):
         yield look(settings)
+    yield from _clusters(settings)
     try:
         ensure_different_ports(settings)
     except ConfigError as error:
@@ -280,6 +282,17 @@ def _foreign_database(settings: Settings, conn: psycopg.Connection[Any]) -> Find
             "announced, and not looked for"
         )
     return Finding("database", True, server)
+
+
+def _clusters(settings: Settings) -> Iterator[Finding]:
+    """The Dask clusters that work goes to by the environment, or by a use case; none: nothing is said."""
+    try:
+        use_cases = load_selected(settings.config_dirs, settings.use_cases)
+    except ConfigError:  # said of the use cases
+        yield Finding("compute", True, "not looked at: the use cases cannot be read")
+        return
+    for fine, found in look_at_clusters(settings, use_cases.values()):
+        yield Finding("compute", fine, found, "correct that; docs/compute.md has how a cluster is made")
 
 
 def _tools(settings: Settings) -> Finding:
