@@ -27,6 +27,7 @@ from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
 from flows.compute.looking import look_at_clusters
 from flows.inbox_strays import strays_of
+from flows.servers.own_prefect import own_prefect_problem
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
@@ -297,18 +298,15 @@ def _clusters(settings: Settings) -> Iterator[Finding]:
 
 def _tools(settings: Settings) -> Finding:
     """Servers of the user's own, where the environment names some."""
-    away = [
-        f"{name} at {shown(url)}{through_proxy(url, os.environ)}"
-        for name, url, ours in (
-            ("MLflow", settings.mlflow_uri, settings.starts_mlflow),
-            ("Prefect", settings.prefect_url, settings.starts_prefect),
-        )
-        if not ours and url.startswith("http") and not probes.answers(f"{url}/health")
-    ]
-    advice = "start it, or unset MLFLOW_TRACKING_URI or PREFECT_API_URL so that Ratchet starts its own"
-    return Finding(
-        "your servers", not away, f"no answer: {', '.join(away)}" if away else "none, or they answer", advice
-    )
+    problems = []
+    url = settings.mlflow_uri
+    if not settings.starts_mlflow and url.startswith("http") and not probes.answers(f"{url}/health"):
+        way = through_proxy(url, os.environ)
+        problems.append(f"MLFLOW_TRACKING_URI: nothing answers at {shown(url)}{way}")
+    if not settings.starts_prefect and (problem := own_prefect_problem(settings)) is not None:
+        problems.append(problem)
+    advice = "correct that, or unset MLFLOW_TRACKING_URI or PREFECT_API_URL so that Ratchet starts its own"
+    return Finding("your servers", not problems, "; ".join(problems) or "none, or they answer", advice)
 
 
 def _port(server: str, port: int, host: str, variable: str) -> Finding:

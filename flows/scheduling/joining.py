@@ -14,7 +14,6 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import UNAUTHORIZED
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -28,6 +27,7 @@ from configs.loading import load_use_cases
 from configs.security.printable import printable
 from configs.settings import Settings, read_settings
 from flows.scheduling.registering import PROCESS, PoolDiffers
+from flows.servers.own_prefect import absence, refusal
 from flows.stack.errors import StackError
 from flows.stack.probes import answers
 from store.database.connection import connect, database_url
@@ -100,13 +100,9 @@ async def ensure_pool_here(settings: Settings) -> None:
             "with `ratchet up`, or name another in RATCHET_WORK_POOL"
         ) from None
     except PrefectHTTPStatusError as error:
-        status = error.response.status_code
-        way = "; set PREFECT_API_AUTH_STRING to what the first worker has" if status == UNAUTHORIZED else ""
-        raise NothingToJoin(f"PREFECT_API_URL: {shown(settings.prefect_url)} answers {status}{way}") from None
+        raise NothingToJoin(refusal(settings, error.response.status_code)) from None
     except (httpx.HTTPError, RuntimeError, ValueError) as error:
-        raise NothingToJoin(
-            f"PREFECT_API_URL: nothing of Prefect answers at {shown(settings.prefect_url)}: {error}"
-        ) from None
+        raise NothingToJoin(absence(settings, str(error))) from None
     if pool.type != PROCESS:
         raise PoolDiffers(settings.work_pool, pool.type, PROCESS)
     wanted = {str(one.parameters["use_case"]) for one in deployments if "use_case" in one.parameters}
