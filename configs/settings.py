@@ -170,7 +170,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         use_cases=tuple(name.strip() for name in env.get("RATCHET_USE_CASES", "").split(",") if name.strip()),
         config_dirs=tuple(dict.fromkeys((CHECKOUT / "configs", *extra))),  # each once, however often named
         mlflow_uri=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{mlflow_port}",
-        prefect_url=env.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api",
+        prefect_url=(env.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api").rstrip("/"),
         log_format="json" if _one_of(env, "RATCHET_LOG_FORMAT", ("text", "json")) == "json" else "text",
         service_python=_interpreter(env, "RATCHET_SERVICE_PYTHON"),
         access_log=_one_of(env, "RATCHET_ACCESS_LOG", ("0", "1")) == "1",

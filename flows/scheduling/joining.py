@@ -27,7 +27,7 @@ from configs.loading import load_use_cases
 from configs.security.printable import printable
 from configs.settings import Settings, read_settings
 from flows.scheduling.registering import PROCESS, PoolDiffers
-from flows.servers.own_prefect import absence, refusal
+from flows.servers.own_prefect import absence, refusal, wrong_address
 from flows.stack.errors import StackError
 from flows.stack.probes import answers
 from store.database.connection import connect, database_url
@@ -94,15 +94,8 @@ async def ensure_pool_here(settings: Settings) -> None:
             deployments = await client.read_deployments(
                 work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[settings.work_pool]))
             )
-    except ObjectNotFound:
-        raise NothingToJoin(
-            f"Prefect has no work pool '{settings.work_pool}'; the first worker makes it: start that "
-            "with `ratchet up`, or name another in RATCHET_WORK_POOL"
-        ) from None
-    except PrefectHTTPStatusError as error:
-        raise NothingToJoin(refusal(settings, error.response.status_code)) from None
-    except (httpx.HTTPError, RuntimeError, ValueError) as error:
-        raise NothingToJoin(absence(settings, str(error))) from None
+    except (httpx.HTTPError, ObjectNotFound, RuntimeError, ValueError) as error:
+        raise NothingToJoin(_why_not(settings, error)) from None
     if pool.type != PROCESS:
         raise PoolDiffers(settings.work_pool, pool.type, PROCESS)
     wanted = {str(one.parameters["use_case"]) for one in deployments if "use_case" in one.parameters}
@@ -112,6 +105,20 @@ async def ensure_pool_here(settings: Settings) -> None:
             "folders with the files that the first worker has",
             ", ".join(unknown),
         )
+
+
+def _why_not(settings: Settings, error: Exception) -> str:
+    """What an error of Prefect's client means; where something else answers, it may be any."""
+    if (problem := wrong_address(settings)) is not None:
+        return problem
+    if isinstance(error, ObjectNotFound):
+        return (
+            f"Prefect has no work pool '{settings.work_pool}'; the first worker makes it: start that "
+            "with `ratchet up`, or name another in RATCHET_WORK_POOL"
+        )
+    if isinstance(error, PrefectHTTPStatusError):
+        return refusal(settings, error.response.status_code)
+    return absence(settings, str(error))
 
 
 async def join(settings: Settings, *, most_runs: int) -> None:

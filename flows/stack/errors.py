@@ -4,6 +4,7 @@ StackError
 ├── NoRoom
 ├── PortTaken
 ├── NotHere
+├── NotPrefect
 ├── ServerFailed
 ├── NotTakenUp
 └── NotUp
@@ -53,6 +54,10 @@ class NotHere(StackError):
             f"RATCHET_HOST has value '{host}', which is no address of this machine ({reason}); "
             "allowed: 127.0.0.1, ::1, 0.0.0.0, or an address that it has"
         )
+
+
+class NotPrefect(StackError):
+    """What `PREFECT_API_URL` names answers, and is not Prefect's API."""
 
 
 class ServerFailed(StackError):

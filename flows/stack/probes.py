@@ -8,7 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from configs.security.loopback import open_url
-from configs.settings import bracketed
+from configs.settings import Settings, bracketed
+from flows.servers.own_prefect import wrong_address
+from flows.stack.errors import NotPrefect
 
 TIMEOUT = 3.0
 _UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -32,6 +34,16 @@ def answers(url: str, timeout: float = TIMEOUT) -> bool:
             return 200 <= int(response.status) < 300
     except (OSError, ValueError, http.client.HTTPException):
         return False
+
+
+def ensure_prefect_address(settings: Settings) -> None:
+    """Refuse a Prefect of the user's own whose address leads to something else.
+
+    Raises:
+        NotPrefect: saying what came, and how the address ends.
+    """
+    if not settings.starts_prefect and (problem := wrong_address(settings)) is not None:
+        raise NotPrefect(problem)
 
 
 def ready_file(home: Path) -> Path:

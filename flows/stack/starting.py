@@ -26,6 +26,7 @@ from flows.servers.prefect_access import ensure_password
 from flows.servers.sharing import ensure_storage
 from flows.stack import processes, state
 from flows.stack.errors import PortTaken, ServerFailed
+from flows.stack.probes import ensure_prefect_address
 from flows.stack.reloading import digests
 from flows.stack.room import ensure_room, make_inboxes
 from flows.stack.specs import (
@@ -75,6 +76,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
             says; nothing is started.
         NoRoom: the home cannot be written, or has no space left; nothing is started.
         StorageError: what machines share cannot be kept where `RATCHET_STORAGE` says; nothing is started.
+        NotPrefect: the address of a Prefect of the user's leads to something else; nothing is started.
         PortTaken: before anything is started.
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
         DatabaseError: the database does not come up or cannot be reached.
@@ -85,6 +87,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
     ensure_different_ports(settings)
     ensure_configured(settings)
     ensure_storage(settings, on_status)
+    ensure_prefect_address(settings)
     if settings.database_url is not None:
         ensure_tls_files(settings)
         ensure_sessions(settings)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from configs.addresses.web_url import shown
 from configs.settings import Settings
+from flows.servers.own_prefect import wrong_address
 from flows.stack import probes, state
 from flows.stack.errors import OWN_SERVERS
 from flows.stack.specs import POSTGRES, servers
@@ -28,7 +29,8 @@ class ServerStatus:
     address: str | None
     pid: int | None
     trouble: str | None = None
-    """Why it was started again, or cannot be, as its supervisor has it; why a database of yours is away."""
+    """Why it was started again, or cannot be, as its supervisor has it; why a server of yours is
+    of no use."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
         if not ours:
             # A tracking URI that is no HTTP address has no server that could be down.
             up = not probe.startswith("http") or probes.answers(probe)
-            statuses.append(ServerStatus(name, "up" if up else "down", False, _address(settings, name), None))
+            trouble = wrong_address(settings) if name == "prefect" else None
+            condition: Literal["up", "down"] = "up" if up and trouble is None else "down"
+            statuses.append(ServerStatus(name, condition, False, _address(settings, name), None, trouble))
     return tuple(replace(one, trouble=troubles.get(one.name, one.trouble)) for one in statuses)
 
 

@@ -136,11 +136,12 @@ def connected_settings(use_case: str | None = None, *, prefect: bool = True) -> 
     Raises:
         UnknownUseCase: there is none of this name.
         NotUp: one does not.
+        NotPrefect: something else than Prefect answers where it is said to be.
         DatabaseUnavailable: nor does the database of yours, without which the local ones cannot be up.
     """
     from flows.servers.environment import quieten_logs
     from flows.stack.errors import NotUp
-    from flows.stack.probes import answers
+    from flows.stack.probes import answers, ensure_prefect_address
 
     settings = settings_here()
     if use_case is not None:
@@ -148,6 +149,8 @@ def connected_settings(use_case: str | None = None, *, prefect: bool = True) -> 
     if settings.mlflow_uri.startswith("http") and not answers(f"{settings.mlflow_uri}/health"):
         _ensure_own_database(settings)
         raise NotUp("MLflow", settings.mlflow_uri, ours=settings.starts_mlflow)
+    if prefect:
+        ensure_prefect_address(settings)
     if prefect and not answers(f"{settings.prefect_url}/health"):
         _ensure_own_database(settings)
         raise NotUp("Prefect", settings.prefect_url, ours=settings.starts_prefect)
