@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 NEAR = 0.75
 """Least likeness of two names (`difflib`): one letter wrong, missing, too many or swapped in four."""
@@ -24,3 +24,23 @@ def meant(name: str, allowed: Iterable[str]) -> str:
     """` (is 'x' meant?)`, to stand behind a name that is not allowed; empty where none is near."""
     near = nearest(name, allowed)
     return "" if near is None else f" (is '{near}' meant?)"
+
+
+def misspelt(missing: Collection[str], strays: Iterable[str], names: Collection[str]) -> dict[str, str]:
+    """By name that is missing, the stray that was probably meant for it.
+
+    Args:
+        missing: some of `names`.
+        strays: what is there under none of `names`; each is meant for the nearest of them, if for any.
+        names: all that may be there.
+
+    >>> misspelt(["day", "evening"], ["evning", "hour"], ["day", "evening", "night"])
+    {'evening': 'evning'}
+    """
+    meant_for: dict[str, list[str]] = {}
+    for stray in strays:
+        if (name := nearest(stray, names)) is not None:
+            meant_for.setdefault(name, []).append(stray)
+    return {
+        name: nearest(name, meant_for[name]) or meant_for[name][0] for name in missing if name in meant_for
+    }

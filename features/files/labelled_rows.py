@@ -18,7 +18,7 @@ from features.files.batches import Batch, Source
 from features.files.layout import layout_of
 from features.files.missing_columns import explain_missing
 from features.files.sources import open_source
-from features.records.arrow.file_columns import needed_columns, read_times, read_values
+from features.records.arrow.file_columns import columns_read, needed_columns, read_times, read_values
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
 from features.records.fields import Notes
 from features.records.ids import read_id, read_source
@@ -158,7 +158,8 @@ def require_columns(
         )
         needed = {*named, *(config.source_column for config in record.fields)}
         has_no_header = not needed & set(present)
-        hints = explain_missing(missing, present, has_no_header=has_no_header, values=values)
+        read = needed | {name for config in record.fields for name in columns_read(config, present)}
+        hints = explain_missing(missing, present, has_no_header=has_no_header, read=read, values=values)
         raise MissingColumns(source.name, missing, present, hints, has_no_header=has_no_header)
 
 

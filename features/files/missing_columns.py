@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from configs.near_names import nearest
+from configs.near_names import misspelt
 
 SEPARATORS = "^:~|;,\t !#$%&*/<=>?@_`"
 """Those that `files.separator` may name, the likelier ones first."""
@@ -22,6 +22,7 @@ def explain_missing(
     present: Sequence[str],
     *,
     has_no_header: bool,
+    read: Collection[str] = (),
     values: frozenset[str] = frozenset(),
 ) -> list[str]:
     """What may be the reason that columns are missing, as sentences for whoever made the file.
@@ -30,11 +31,13 @@ def explain_missing(
         missing: names of columns that are needed and not there.
         present: names as the first line has them.
         has_no_header: whether none of them is needed.
+        read: names that are read where they are there; what stands under one is not meant for another.
         values: categories and classes of the use case; a name among them is no name of a column.
     """
+    strays = [name for name in present if name not in read]
     hints = [
-        _in_other_capitals(missing, present),
-        _misspelled(missing, present),
+        _in_other_capitals(missing, strays),
+        _misspelled(missing, strays, {*missing, *read}),
         _under_another_separator(missing, present),
     ]
     if has_no_header and any(_VALUE.fullmatch(name) is not None or name in values for name in present):
@@ -42,19 +45,15 @@ def explain_missing(
     return [hint for hint in hints if hint is not None]
 
 
-def _in_other_capitals(missing: Sequence[str], present: Sequence[str]) -> str | None:
-    spelled = {name.casefold(): name for name in present}
+def _in_other_capitals(missing: Sequence[str], strays: Sequence[str]) -> str | None:
+    spelled = {name.casefold(): name for name in strays}
     pairs = [f"'{spelled[name.casefold()]}' for '{name}'" for name in missing if name.casefold() in spelled]
     return f"names differ in capitals, which count: {', '.join(pairs)}" if pairs else None
 
 
-def _misspelled(missing: Sequence[str], present: Sequence[str]) -> str | None:
-    near = {name: nearest(name, present) for name in missing}
-    pairs = [
-        f"'{one}' for '{name}'"
-        for name, one in near.items()
-        if one is not None and one.casefold() != name.casefold()
-    ]
+def _misspelled(missing: Sequence[str], strays: Sequence[str], names: Collection[str]) -> str | None:
+    near = misspelt(missing, strays, names)
+    pairs = [f"'{one}' for '{name}'" for name, one in near.items() if one.casefold() != name.casefold()]
     return f"names are nearly those that are needed: {', '.join(pairs)}" if pairs else None
 
 

@@ -40,9 +40,8 @@ def check_wishes(wishes: Wishes, sample: Sample, target: str) -> None:
             if column == target:
                 raise CannotDraft(f"{option}: got '{column}', the target; allowed: another column")
             if column not in sample.columns:
-                raise CannotDraft(
-                    f"{option}: no column '{column}'{meant(column, sample.columns)} in {sample.path}"
-                )
+                near = meant(column, sample.columns.keys() - {target})
+                raise CannotDraft(f"{option}: no column '{column}'{near} in {sample.path}")
             if option == "--group" and column in NO_GROUPS:
                 raise CannotDraft(
                     f"--group: got '{column}', which every record has for something else; allowed: a column "

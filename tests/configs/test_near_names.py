@@ -9,7 +9,7 @@ import pytest
 
 from configs.errors import ConfigError, UnknownUseCase
 from configs.loading import load_use_case, parse_use_case
-from configs.near_names import meant, nearest
+from configs.near_names import meant, misspelt, nearest
 from tests.configs.test_kinds import TEXT
 
 
@@ -18,6 +18,21 @@ from tests.configs.test_kinds import TEXT
 )
 def test_only_names_that_are_near_are_named(name: str, near: str | None) -> None:
     assert nearest(name, ["mail", "plans"]) == near
+
+
+@pytest.mark.parametrize(
+    ("missing", "strays", "pairs"),
+    [
+        (["mail", "mall"], ["maill"], {"mall": "maill"}),
+        (["mail"], ["maii", "mails"], {"mail": "mails"}),
+        (["mail"], ["planes"], {}),
+        (["mail"], [], {}),
+    ],
+)
+def test_each_stray_is_meant_for_one_name(
+    missing: list[str], strays: list[str], pairs: dict[str, str]
+) -> None:
+    assert misspelt(missing, strays, ["mail", "mall", "plans"]) == pairs
 
 
 def test_nothing_stands_behind_a_name_that_is_near_none() -> None:

@@ -39,6 +39,13 @@ def read_fields(
     return {name: _read_field(field, table, mixed, counts, fetch) for name, field in fields.items()}
 
 
+def columns_read(config: FieldConfig, present: list[str]) -> tuple[str, ...]:
+    """Columns of a file that are read for the field where they are there."""
+    if config.type == "image" and f"{config.source_column}_0" in present:
+        return (config.source_column, *pixel_columns(config))
+    return (config.source_column,)
+
+
 def needed_columns(config: FieldConfig, present: list[str]) -> tuple[str, ...]:
     """Columns of a file that must be there for the field but are not in `present`."""
     if config.nullable or config.source_column in present:

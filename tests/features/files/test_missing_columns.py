@@ -41,3 +41,24 @@ def test_nothing_is_guessed_of_other_names(present: list[str]) -> None:
 
 def test_a_file_with_some_of_its_columns_has_a_header() -> None:
     assert explain_missing(["label"], ["weight", "2024"], has_no_header=False) == []
+
+
+@pytest.mark.parametrize(
+    ("present", "hints"),
+    [
+        (["day_minutes", "eve_minute_", "day_calls"], []),
+        (
+            ["day_minutes", "eve_minuts"],
+            ["names are nearly those that are needed: 'eve_minuts' for 'eve_minutes'"],
+        ),
+        (["day_minutes", "day_minuts"], []),
+    ],
+)
+def test_a_column_that_is_read_itself_is_meant_for_no_other(present: list[str], hints: list[str]) -> None:
+    read = {"day_minutes", "eve_minutes", "eve_minute_", "day_calls"}
+    assert explain_missing(["eve_minutes"], present, has_no_header=False, read=read) == hints
+
+
+def test_nor_where_it_differs_in_capitals_only() -> None:
+    read = {"minutes", "Minutes"}
+    assert explain_missing(["minutes"], ["Minutes"], has_no_header=False, read=read) == []

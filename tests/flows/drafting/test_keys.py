@@ -178,3 +178,10 @@ def test_a_group_that_records_have_for_something_else_is_refused(tmp_path: Path)
     with pytest.raises(CannotDraft, match="--group: got 'id', which every record has for something else"):
         drafted(path, group="id")
     assert any("another name than 'id'" in one for one in drafted(path).warnings)
+
+
+def test_the_target_is_not_offered_for_a_misspelt_column(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "near.csv", table(ROWS, batch=[place % 9 for place in range(ROWS)]))
+    for column, near in (("batc", r" \(is 'batch' meant\?\)"), ("labels", "")):
+        with pytest.raises(CannotDraft, match=f"--group: no column '{column}'{near} in "):
+            drafted(path, group=column)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configs.loading import load_use_case
-from configs.schema import UseCase
+from configs.schema import FieldConfig, UseCase
 from features.errors import MissingColumns, SourceError
 from features.files.labelled_rows import read_labelled
 from features.records.contract import RecordContract
@@ -188,6 +188,20 @@ def test_a_file_without_needed_columns_is_refused(
     with pytest.raises(MissingColumns) as caught:
         ingest_file(conn, USE_CASE, write(tmp_path / "f.csv", text))
     assert str(caught.value) == message
+
+
+def test_columns_of_other_fields_are_not_told_as_misspelt(conn: psycopg.Connection, tmp_path: Path) -> None:
+    fields = tuple(
+        FieldConfig(name=f"total_{part}_minutes", type="number") for part in ("day", "eve", "night")
+    )
+    path = write(tmp_path / "f.csv", "when,total_day_minutes,total_nigt_minutes,came\n")
+    with pytest.raises(MissingColumns) as caught:
+        ingest_file(conn, with_record(fields=fields), path)
+    assert str(caught.value) == (
+        "f.csv: columns 'total_eve_minutes', 'total_night_minutes' missing; present: 'when', "
+        "'total_day_minutes', 'total_nigt_minutes', 'came'; names are nearly those that are needed: "
+        "'total_nigt_minutes' for 'total_night_minutes'"
+    )
 
 
 def test_a_file_of_a_header_has_no_rows(conn: psycopg.Connection, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from configs.schema import FieldConfig, RecordConfig
-from features.records.arrow.file_columns import needed_columns, read_times, read_values
+from features.records.arrow.file_columns import columns_read, needed_columns, read_times, read_values
 from features.records.contract import CheckedRecords, RecordContract
 from tests.features.records.test_contract import CONTRACT, records
 
@@ -224,6 +224,13 @@ def test_columns_that_a_file_must_have() -> None:
     assert needed_columns(image, ["x_0"]) == ("x_1",)
     assert needed_columns(image, ["y"]) == ("x",)
     assert needed_columns(FieldConfig(name="x", type="number", nullable=True), []) == ()
+
+
+def test_columns_that_are_read_where_a_file_has_them() -> None:
+    image = FieldConfig(name="x", type="image", shape=(1, 2))
+    assert columns_read(image, ["x"]) == ("x",)
+    assert columns_read(image, ["x_0"]) == ("x", "x_0", "x_1")
+    assert columns_read(FieldConfig(name="x", type="number", column="y"), []) == ("y",)
 
 
 @given(st.lists(records, min_size=1, max_size=8))
