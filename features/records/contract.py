@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from configs.near_names import nearest
 from configs.schema import FieldConfig, RecordConfig
 from features.errors import Problem, RecordError
 from features.records.error_messages import describe
@@ -23,15 +22,13 @@ from features.records.scalars.datetimes import DatetimeField
 from features.records.scalars.numbers import IntegerField, NumberField
 from features.records.scalars.texts import CategoryField, TextField
 from features.records.scalars.truths import BooleanField
+from features.records.unknown_fields import UnknownFields
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["CheckedRecords", "Columns", "LabelContract", "Problem", "RecordContract", "RecordError"]
 
-MOST_NAMES = 20
-"""Fields that a message lists."""
-SHOWN_NAME = 80
 Columns = dict[str, Column]
 """Field name -> n rows: see `features.records.fields` for the types; images are uint8 (n, *shape)."""
 
@@ -78,8 +75,7 @@ class RecordContract:
             config.name: FIELD_TYPES[config.type](config, record.missing) for config in record.fields
         }
         self.names = tuple(self.fields)
-        beside = ("id", record.group_key, record.id_column, record.time_column)
-        self._keys = frozenset({*self.names, *(name for name in beside if name is not None)})
+        self._unknown = UnknownFields(record)
 
     def check_records(self, records: Sequence[Mapping[str, Any]]) -> CheckedRecords:
         """Check records as JSON gives them; each value means what it means in a file."""
@@ -94,26 +90,14 @@ class RecordContract:
         parsed = {
             name: field.check([record.get(name) for record in records]) for name, field in self.fields.items()
         }
-        return join_columns(len(records), parsed, not_objects)
+        checked = join_columns(len(records), parsed, not_objects)
+        if not checked.problems:
+            return checked
+        return replace(checked, problems=tuple(self._unknown.ask_for_missing(records, checked.problems)))
 
     def find_unknown(self, records: Sequence[Any]) -> list[Problem]:
         """Fields of records that the use case does not have, each with the one that was probably meant."""
-        return [
-            Problem(row, name, f"field '{_shortened(name)}': there is no such field{self._meant(name)}")
-            for row, record in enumerate(records)
-            if isinstance(record, Mapping)
-            for name in record.keys() - self._keys
-        ]
-
-    def _meant(self, name: str) -> str:
-        """By its name here, or that of its column in files."""
-        columns = {one.column: one.name for one in self.record.fields if one.column is not None}
-        near = nearest(name, [*self.names, *columns])
-        if near is None:
-            return (
-                f"; allowed: {', '.join(self.names[:MOST_NAMES])}{', ...' * (len(self.names) > MOST_NAMES)}"
-            )
-        return f"; is '{columns.get(near, near)}' meant?"
+        return self._unknown.find(records)
 
     def check_table(
         self,
@@ -155,10 +139,6 @@ class RecordContract:
     def empty(self) -> Columns:
         """Columns of no rows."""
         return self.from_json([])
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= SHOWN_NAME else f"{name[:SHOWN_NAME]}..."
 
 
 def join_columns(

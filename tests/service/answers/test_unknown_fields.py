@@ -68,6 +68,26 @@ def test_what_is_missing_is_told_with_it() -> None:
     assert sorted(told) == ["tenur", "tenure"]
 
 
+@pytest.mark.parametrize("refuse_unknown", [True, False])
+@pytest.mark.parametrize(
+    ("record", "asked"),
+    [
+        ({"tenur": 1}, "; is 'tenur' meant for it?"),
+        ({"Tenure": 1, "tenur": 2}, "; is 'Tenure' meant for it?"),
+        ({"tenur": 1, "tenure": None}, ""),
+        ({"colour": 1}, ""),
+        ({"seen": "2024-05-01", "artcle": "x"}, ""),
+    ],
+)
+def test_a_field_that_is_missing_asks_for_one_of_nearly_its_name(
+    record: dict[str, Any], asked: str, refuse_unknown: bool
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        reader(refuse_unknown=refuse_unknown).read(body({"tenure": 1}, record))
+    told = [one["message"] for one in caught.value.details["problems"] if one["field"] == "tenure"]
+    assert told == [f"field 'tenure': missing; allowed: a number{asked}"]
+
+
 def test_the_document_says_so() -> None:
     assert "additionalProperties" not in record_schema(RECORD)
     strict = record_schema(RECORD, refuse_unknown=True)

@@ -32,3 +32,13 @@ def test_an_item_with_one_is_rejected_and_others_are_taken(known: dict[str, Any]
     read = intake(unknown_fields="refuse").read(body)
     assert read.checked.rejected == {1: "field 'tenur': there is no such field; is 'tenure' meant?"}
     assert list(read.sent) == [0]
+
+
+def test_a_needed_field_that_is_misspelt_is_asked_for() -> None:
+    record = record_of(PLANS)
+    misspelt = {("tenur" if name == "tenure" else name): value for name, value in record.items()}
+    items = [{"record": record, "label": "One year"}, {"record": misspelt, "label": "One year"}]
+    read = intake().read(orjson.dumps({"items": items}))
+    assert list(read.checked.rejected) == [1]
+    assert read.checked.rejected[1].startswith("field 'tenure': missing; allowed: ")
+    assert read.checked.rejected[1].endswith("; is 'tenur' meant for it?")
