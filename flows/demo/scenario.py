@@ -25,6 +25,7 @@ from features.files.datasets import load_dataset
 from features.records.contract import RecordContract
 from features.records.labels import LabelContract
 from flows.cli.terminal.progress import bar
+from flows.demo.seeing_again import seeing_again
 from flows.demo.stream import DRIFTS, Client, Images, Traffic
 from flows.servers.environment import apply_environment, quieten_logs
 from flows.servers.prefect_access import ensure_password
@@ -74,8 +75,11 @@ class Stream:
         return Stream(self.images[start:stop], self.labels[start:stop])
 
 
-def run_demo(settings: Settings, console: Console) -> DemoResult:
+def run_demo(settings: Settings, console: Console, environ: Mapping[str, str]) -> DemoResult:
     """Play the demo and return what happened; the servers are stopped in any case.
+
+    Args:
+        environ: of the shell, for the command that is told at the end.
 
     Raises:
         DemoFailed: a request failed, drift was not seen, or the drifted accuracy was not recovered.
@@ -101,6 +105,7 @@ def run_demo(settings: Settings, console: Console) -> DemoResult:
     finally:
         with steps.step("servers stopped"):
             bring_down(settings, _silent)
+    console.print(seeing_again(home, use_case.name, environ), highlight=False)
     check(result)
     return result
 
