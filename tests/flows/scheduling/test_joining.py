@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from configs.settings import Settings, read_settings
 from flows.scheduling.joining import NothingToJoin, ensure_joinable, ensure_pool_here, ensure_reachable
 from flows.scheduling.registering import PoolDiffers, PoolMissing, ensure_pool
+from tests.http_servers import serving
 from tests.ports import free_port
 
 
@@ -75,15 +75,8 @@ def answering(status: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as address:
+        yield address
 
 
 def settings(tmp_path: Path, **changes: str) -> Settings:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.server
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ from flows.scheduling.joining import NothingToJoin, ensure_pool_here
 from flows.stack.errors import NotPrefect
 from flows.stack.starting import bring_up
 from flows.status.servers import read_servers
+from tests.http_servers import serving
 from tests.ports import closed_port
 
 PASSWORD = "me:s3cret"
@@ -55,20 +53,6 @@ class Prefect(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
-
-
-@contextmanager
-def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Its address, without a path."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture(autouse=True)
