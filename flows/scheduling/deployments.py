@@ -16,6 +16,8 @@ from configs.schema import UseCase
 Entry = dict[str, Any]
 """One deployment, as `prefect.yaml` writes it."""
 
+FIRST_WORKER = "ratchet"
+"""What Prefect knows the worker of `ratchet up` by."""
 LABELS_DUE = "ratchet.labels.due"
 """The event that says that a use case has the labels for its next retrain."""
 JOB_TEMPLATE: dict[str, Any] = {

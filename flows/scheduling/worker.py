@@ -27,7 +27,7 @@ from flows.mirroring.keeping import mirror
 from flows.mirroring.priority import step_behind
 from flows.retention.bringing_back import bring_back_forever
 from flows.retention.daily import prune_daily
-from flows.scheduling.deployments import Entry, deployments
+from flows.scheduling.deployments import FIRST_WORKER, Entry, deployments
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
 from flows.scheduling.notify import notify_forever
 from flows.scheduling.registering import PROCESS, ensure_pool, load_flow, register, remove_others, settle_runs
@@ -40,7 +40,6 @@ from store.runs.lifecycle import GONE_SECONDS, requeue
 from store.runs.rows import dispatched_runs
 from store.runs.workers import has_worker
 
-NAME = "ratchet"
 MOST_RUNS = 4
 """Flow runs at a time; each is a process that may hold a training."""
 PATIENCE = 120.0
@@ -76,7 +75,7 @@ async def _work(settings: Settings, *, sole: bool) -> None:
         if sole:
             await requeue_crashed(client, settings, list(use_cases))
     await asyncio.to_thread(_settle_rows, settings, list(use_cases))
-    worker = ProcessWorker(work_pool_name=settings.work_pool, name=NAME, limit=MOST_RUNS)
+    worker = ProcessWorker(work_pool_name=settings.work_pool, name=FIRST_WORKER, limit=MOST_RUNS)
     serves = settings.work_pool_type == PROCESS  # the runs of other pools Prefect's own workers start
     serving = asyncio.create_task(worker.start(printer=log.info) if serves else asyncio.Event().wait())
     following = asyncio.create_task(_follow(worker if serves else None, settings, use_cases, sole=sole))

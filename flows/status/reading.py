@@ -17,7 +17,7 @@ from configs.settings import Settings
 from flows.inbox_strays import strays_of
 from flows.stack.specs import POSTGRES
 from flows.status.health import problem_of, read_health
-from flows.status.schedules import next_runs
+from flows.status.prefect import PoolWorker, next_runs, pool_workers
 from flows.status.servers import ServerStatus, Watching, read_servers, read_watching, server_problems
 from flows.status.use_cases import UseCaseStatus, stored_facts
 from models.errors import ModelError
@@ -39,6 +39,8 @@ class Status:
     """None: nobody watches."""
     replicas: tuple[Replica, ...] = ()
     """Services on this database, wherever they run."""
+    workers: tuple[PoolWorker, ...] = ()
+    """Who starts flow runs, wherever they run."""
 
     @property
     def is_well(self) -> bool:
@@ -72,11 +74,13 @@ def read_status(settings: Settings, only: str | None = None) -> Status:
     problems += stored.problems
     problems += [silent for one in stored.replicas if (silent := _silence(one)) is not None]
     schedules: dict[str, dict[str, str]] = {}
+    workers: tuple[PoolWorker, ...] = ()
     if "prefect" in up:
         try:
             schedules = {name: next_runs(settings, name) for name in use_cases}
+            workers = pool_workers(settings)
         except (OSError, ValueError) as error:
-            problems.append(f"the schedules cannot be read from Prefect: {error}")
+            problems.append(f"schedules and workers cannot be read from Prefect: {error}")
     health = read_health(settings) if "service" in up else {}
     return Status(
         servers=servers,
@@ -93,6 +97,7 @@ def read_status(settings: Settings, only: str | None = None) -> Status:
         problems=tuple(problems),
         supervisor=watching,
         replicas=stored.replicas,
+        workers=workers,
     )
 
 

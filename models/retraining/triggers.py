@@ -185,7 +185,16 @@ def _ask_triggers(now: Situation) -> RetrainDecision:
         had = f"the retrain that {' or '.join(BRINGING_FORWARD)} brought forward has promoted nothing"
         return decided("wait", None, (*reasons, had), recommendation=_more(_fewest_labels(now)))
     needed = _still_needed(findings.values())
-    return decided("wait", None, ("nothing makes a retrain due",), recommendation=needed)
+    return decided("wait", None, ("nothing makes a retrain due", _why_not_labels(now)), recommendation=needed)
+
+
+def _why_not_labels(now: Situation) -> str:
+    """Why labels, however many are new, do not make one due."""
+    every, tried = now.config.every_labels, now.new_labels - now.untried_labels
+    if every is None:
+        return f"{now.new_labels} new labels, and no number of them starts one (`retrain.every_labels`)"
+    told = f"{now.untried_labels} of the {every} labels that start one (`retrain.every_labels`)"
+    return f"{told}; {tried} more were tried by a run that promoted nothing" if tried else told
 
 
 def _fewest_labels(now: Situation) -> int:

@@ -43,6 +43,9 @@ class CommandGroup(TyperGroup):
         """Run the command and turn errors into exit codes."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _with_what_came(error)
+            raise
         except ConfigError as error:
             _complain(error)
             raise typer.Exit(USAGE) from error
@@ -98,6 +101,16 @@ def main(
     if configs:
         folders = [*(str(one) for one in configs), *os.environ.get("RATCHET_CONFIGS", "").split(os.pathsep)]
         os.environ["RATCHET_CONFIGS"] = os.pathsep.join(folder for folder in folders if folder)
+
+
+def _with_what_came(error: typer.BadParameter) -> str:
+    """The complaint about an option's value, with that value where it is not told: a number is asked for."""
+    from pydantic import ValidationError  # which Typer reads values by
+
+    if not isinstance(error.__cause__, ValidationError):
+        return error.message
+    came = repr(error.__cause__.errors()[0]["input"])
+    return error.message if came in error.message else f"{error.message}; got {printable(came)}"
 
 
 def recalled_settings() -> Settings:

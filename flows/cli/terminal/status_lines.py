@@ -29,6 +29,11 @@ def status_parts(status: Status) -> Iterator[RenderableType]:
         yield Text(f"watched by pid {status.supervisor.pid} since {_time(status.supervisor.since)}")
     if len(status.replicas) > 1 or any(one.state != "serving" for one in status.replicas):
         yield table("", ["service", "state", "serves", "heard"], [_replica(one) for one in status.replicas])
+    if len(status.workers) > 1:
+        yield table(
+            "", ["worker", "state", "heard"],
+            [(one.name, one.state, _second(one.seen_at)) for one in status.workers],
+        )  # fmt: skip
     for one in status.use_cases:
         yield Text.assemble("\n", styled(one.name), f": {printable(one.title)}")
         yield facts({f"  {what}": value for what, value in use_case_lines(one).items()})
@@ -41,7 +46,7 @@ def _replica(one: Replica) -> tuple[str, str, str, str]:
         + ("" if told.since is None else f" since {_time(told.since)}")
         for name, told in one.serving.items()
     )
-    return one.address, one.state, "; ".join(serves), f"{one.seen_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return one.address, one.state, "; ".join(serves), _second(one.seen_at)
 
 
 def use_case_lines(one: UseCaseStatus) -> dict[str, str | None]:
@@ -224,3 +229,8 @@ def _time(at: datetime | str) -> str:
     """A time in UTC, to the minute."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def _second(at: datetime) -> str:
+    """A time in UTC, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

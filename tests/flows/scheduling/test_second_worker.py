@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,9 +21,10 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 
 from configs.schema import UseCase
-from configs.settings import CHECKOUT
+from configs.settings import CHECKOUT, read_settings
 from flows.scheduling.deployments import deployments
 from flows.scheduling.registering import ensure_pool, register
+from flows.status.prefect import pool_workers
 from tests.flows.retrain.turns import Orchard
 from tests.ports import free_port
 
@@ -121,9 +123,12 @@ def test_a_retrain_is_run_by_the_worker_of_another_home(
     )
     with started(["flows.cli", "worker", "--runs", "1"], environment, tmp_path / "worker.log"):
         ended, tasks = asyncio.run(wait(prefect_url, run))
+        (worker,) = pool_workers(read_settings(environment))
     log = (tmp_path / "worker.log").read_text()
     assert ended.startswith("Completed"), log
     assert {"train-trees", "train-newest"} <= tasks, tasks
+    assert worker.state == "online"
+    assert worker.name.startswith(f"{socket.gethostname()}-")
     with context.connect() as conn:
         found = conn.execute("SELECT status, flow_run_id FROM run WHERE use_case = %s", (name,)).fetchall()
         promoted = conn.execute("SELECT count(*) FROM ledger WHERE use_case = %s", (name,)).fetchone()

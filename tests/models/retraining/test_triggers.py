@@ -67,8 +67,21 @@ def test_what_a_run_has_tried_starts_no_other() -> None:
 
     assert (decide(999).verdict, decide(1000).verdict) == ("wait", "retrain")
     assert decide(600).recommendation == "need 400 more labels or 14 more days or sustained drift"
+    assert decide(600).reasons == (
+        "nothing makes a retrain due",
+        "600 of the 1000 labels that start one (`retrain.every_labels`); 900 more were tried by a run that "
+        "promoted nothing",
+    )
     assert (decide(1, 15 * DAY).verdict, decide(0, 15 * DAY).verdict) == ("retrain", "wait")
     assert "promoted nothing" in decide(0, 15 * DAY).reasons[-1]
+
+
+def test_many_labels_that_start_nothing_are_told_with_the_reason() -> None:
+    many: dict[str, Any] = {"total_labels": 50_000, "training": TRAINING, "age": DAY, "drift": []}
+    never = decide_retrain(RETRAIN, new_labels=40_000, **many)
+    assert never.reasons[1] == "40000 new labels, and no number of them starts one (`retrain.every_labels`)"
+    later = decide_retrain(RETRAIN.model_copy(update={"every_labels": 50_000}), new_labels=40_000, **many)
+    assert later.reasons[1] == "40000 of the 50000 labels that start one (`retrain.every_labels`)"
 
 
 @pytest.mark.parametrize("drift", [[False, True, True], [True, False, False], []])

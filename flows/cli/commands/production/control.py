@@ -47,7 +47,7 @@ def rollback(
         print_json(asdict(done))
     else:
         result_console().print(
-            f"'{use_case}' went back from version {done.from_version} to {done.to_version}"
+            f"'{use_case}' went {'back ' * (done.to_version < done.from_version)}from version {done.from_version} to {done.to_version}"
         )
 
 

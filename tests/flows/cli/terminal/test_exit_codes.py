@@ -128,6 +128,17 @@ def test_wrong_input_ends_with_2(line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "came"),
+    [
+        ("rollback loans --to one", "'one'"), ("rollback loans --to 0", "'0'"),
+        ("canary start loans 7 --share most", "'most'"), ("runs loans --limit \x1b[1m", r"'\x1b[1m'"),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_none_is_told_with_what_came(line: str, came: str) -> None:
+    assert came in ratchet(line).stderr
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "status", "doctor", "stop loans", "quarantine drop loans",

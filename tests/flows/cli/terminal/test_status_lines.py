@@ -11,6 +11,7 @@ from rich.console import Console
 
 from configs.settings import read_settings
 from flows.cli.terminal.status_lines import shadow_lines, status_parts
+from flows.status.prefect import PoolWorker
 from flows.status.reading import Status, read_status
 from store.database.connection import connect
 from store.service_replicas import Replica, ServedUseCase, State, beat
@@ -55,10 +56,18 @@ def replica(address: str, state: State) -> Replica:
     return Replica("a", address, state, 1, at, at, {"plans": ServedUseCase((3,), at)})
 
 
-def shown(*replicas: Replica) -> str:
+def shown(*replicas: Replica, workers: tuple[PoolWorker, ...] = ()) -> str:
     console = Console(width=120, record=True, file=StringIO())
-    console.print(*status_parts(Status((), (), (), replicas=replicas)))
+    console.print(*status_parts(Status((), (), (), replicas=replicas, workers=workers)))
     return console.export_text()
+
+
+def test_workers_are_listed_where_there_are_several() -> None:
+    at = datetime(2026, 11, 28, 12, 19, 38, tzinfo=UTC)
+    first, second = PoolWorker("ratchet", "online", at), PoolWorker("fast-0-4711", "silent", at)
+    assert "online" not in shown(workers=(first,))
+    assert "fast-0-4711" in shown(workers=(first, second))
+    assert "2026-11-28 12:19:38" in shown(workers=(first, second))
 
 
 def test_servers_of_one_database_are_listed_where_there_are_several_or_one_is_not_heard() -> None:
