@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
@@ -279,4 +280,15 @@ def _message(source: Path, problem: Any, raw: Any) -> str:
     if problem["type"] == "value_error":
         return f"{source}: {key}: {message}"
     value = repr(problem["input"])
-    return f"{source}: {key}: got {value[:MAX_SHOWN]}; {message[0].lower()}{message[1:]}"
+    return f"{source}: {key}: got {value[:MAX_SHOWN]}; {message[0].lower()}{message[1:]}{_quotes(problem)}"
+
+
+def _quotes(problem: Any) -> str:
+    """How what YAML reads as something else stays a text."""
+    came = problem["input"]
+    if problem["type"] != "string_type" or not isinstance(came, bool | int | float | date):
+        return ""
+    if not isinstance(came, bool):
+        return "; in quotes it is one"
+    words = "yes, on and true" if came else "no, off and false"
+    return f"; in quotes it is one: without them {words} are read as {came}"

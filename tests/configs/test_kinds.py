@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from configs.errors import ConfigError
 from configs.loading import parse_use_case
 from configs.schema import UseCase
 
@@ -69,3 +71,24 @@ def test_fields_that_drift_ignores_have_to_be_fields() -> None:
     assert UseCase.model_validate({**TEXT, "drift": {"ignore": ["text"]}}).drift.ignore == ("text",)
     with pytest.raises(ValidationError, match=r"drift.ignore: got 'words'; allowed: the fields text"):
         UseCase.model_validate({**TEXT, "drift": {"ignore": ["words"]}})
+
+
+@pytest.mark.parametrize(
+    ("came", "hint"),
+    [
+        (False, "valid string; in quotes it is one: without them no, off and false are read as False"),
+        (True, "without them yes, on and true are read as True"),
+        (3, "got 3; input should be a valid string; in quotes it is one"),
+        (date(2026, 11, 28), "in quotes it is one"),
+    ],
+)  # fmt: skip
+def test_what_yaml_reads_as_no_text_is_to_be_quoted(came: Any, hint: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case({**TEXT, "target": {"classes": [came, "b"]}}, source=Path("a.yaml"))
+    assert hint in str(refused.value)
+
+
+def test_what_quotes_would_not_mend_is_not_to_be_quoted() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case({**TEXT, "target": {"classes": [["a"], "b"]}}, source=Path("a.yaml"))
+    assert "quotes" not in str(refused.value)

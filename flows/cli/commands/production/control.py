@@ -46,8 +46,9 @@ def rollback(
     if as_json:
         print_json(asdict(done))
     else:
+        back = "back " if done.to_version < done.from_version else ""
         result_console().print(
-            f"'{use_case}' went {'back ' * (done.to_version < done.from_version)}from version {done.from_version} to {done.to_version}"
+            f"'{use_case}' went {back}from version {done.from_version} to {done.to_version}"
         )
 
 
