@@ -1,9 +1,10 @@
 """Callers while a large retrain goes on beside the service: latency with and without, in turn.
 
-The neighbour (`benchmarks.hot_path.neighbour`) computes on all cores and writes and syncs gigabytes on the
-disk of the home. It is started as the worker starts a run, behind the service, or with `--equal` as any
-other process. Requests leave by the clock; latency counts from when each was due. A handler that checks and
-logs nothing stands beside, in turn: by how much its latency grows tells what the machine does to any server.
+The retrain is one of the worker of a whole stack (`flow_run.py`), or with `--neighbour` something heavier
+(`benchmarks.hot_path.neighbour`): it computes on all cores, and writes and syncs gigabytes on the disk of the
+home, started as the worker starts a run, behind the service, or with `--equal` as any other process. Requests
+leave by the clock; latency counts from when each was due. A handler that checks and logs nothing stands
+beside, in turn: by how much its latency grows tells what the machine does to any server.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import psutil
 from rich.console import Console
@@ -30,6 +34,7 @@ from benchmarks.harness.peer_recipes import makers
 from benchmarks.harness.recipes import BARE, RATCHET
 from benchmarks.harness.servers import Peer, Running
 from benchmarks.harness.targets import Target, show_targets
+from benchmarks.hot_path import flow_run
 from benchmarks.hot_path.records import PICTURE, artifacts, requests_of
 from benchmarks.hot_path.service import DIFFERENT, MeasuredService
 from configs.settings import CHECKOUT
@@ -53,23 +58,48 @@ class Round:
     failed: int
 
 
-def measure(console: Console, kind: str, rate: float, seconds: float, rounds: int, *, equal: bool) -> bool:
-    """Measure, print and judge; whether the target is met."""
+Neighbour = Literal["none", "behind", "equal"]
+Beside = Callable[[], AbstractContextManager[None]]
+"""A retrain is at work while it lasts."""
+
+
+def measure(
+    console: Console,
+    kind: str,
+    rate: float,
+    seconds: float,
+    rounds: int,
+    neighbour: Neighbour,
+) -> bool:
+    """Measure, print and judge; whether the target is met.
+
+    Args:
+        kind: of the records; beside a flow run it is `flow_run.KIND`.
+        neighbour: where a process stands that is in the place of a flow run of the worker.
+    """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CHECKOUT / "build")))
-        ours = MeasuredService(RATCHET, folder / "ours", stack).peer
+        build = CHECKOUT / "build"  # on the disk of the checkout, as what is temporary may be in memory
+        build.mkdir(exist_ok=True)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build)))
+        beside: Beside
+        if neighbour != "none":
+            ours = MeasuredService(RATCHET, folder / "ours", stack).peer
+            beside = partial(computing, folder, equal=neighbour == "equal")
+        else:
+            kind = flow_run.KIND
+            ours, beside = stack.enter_context(flow_run.served(folder))
         ours = replace(ours, path=f"/v1/{kind}/predict")
         bare = makers(kind, artifacts()[kind], folder)[BARE]()
         (probe,) = requests_of(kind, 1)
         stack.callback(Running(bare, folder, [probe["image"] if kind == PICTURE else probe]).stop)
         found: list[Round] = []
         for number in range(rounds):
+            servers = (ours, bare) if number % 2 == 0 else (bare, ours)
             order = (False, True) if number % 2 == 0 else (True, False)
-            for beside in order:
-                with neighbour(folder, equal=equal) if beside else ExitStack():
-                    for server in (ours, bare) if number % 2 == 0 else (bare, ours):
-                        time.sleep(WARM_SECONDS)
-                        found.append(read(server.name, beside, load(server, kind, rate, seconds)))
+            for is_beside, server in product(order, servers):
+                with beside() if is_beside else nullcontext():
+                    time.sleep(WARM_SECONDS)
+                    found.append(read(server.name, is_beside, load(server, kind, rate, seconds)))
     show(console, found)
     grown = {
         name: middle(found, name, "p999", beside=True) / middle(found, name, "p999", beside=False)
@@ -82,8 +112,8 @@ def measure(console: Console, kind: str, rate: float, seconds: float, rounds: in
 
 
 @contextmanager
-def neighbour(folder: Path, *, equal: bool) -> Iterator[None]:
-    """The large retrain, for a while."""
+def computing(folder: Path, *, equal: bool) -> Iterator[None]:
+    """The neighbour, for a while."""
     written = folder / "written"
     written.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.hot_path.neighbour", str(written)]

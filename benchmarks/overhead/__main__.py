@@ -54,7 +54,7 @@ def main() -> None:
     console = Console(width=160)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with loop.stack(folder, options.lengths) as settings:
+        with loop.stack(folder, loop.configured(options.lengths)) as settings:
             turns = measure_turns(settings, options.lengths, options.rows, options.rounds, folder, console)
             checks = {} if options.no_checks else measure_checks(settings, options.lengths[0], console)
     show_turns(console, turns)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,22 +80,20 @@ def name_of(seconds: float) -> str:
 
 
 @contextmanager
-def stack(folder: Path, lengths: Sequence[float]) -> Iterator[Settings]:
-    """All servers of a home of its own, with a use case for each length of a fit."""
-    configs, home = folder / "configs", folder / "home"
-    configs.mkdir()
-    fields = "\n".join(f"    - {{name: x{place}, type: number}}" for place in range(COLUMNS))
-    for seconds in lengths:
-        text = CONFIG.format(name=name_of(seconds), seconds=seconds, fields=fields)
-        (configs / f"{name_of(seconds)}.yaml").write_text(text, encoding="utf-8")
+def stack(folder: Path, configs: Mapping[str, str]) -> Iterator[Settings]:
+    """All servers of a home of its own, with these use cases: their files by name."""
+    written, home = folder / "configs", folder / "home"
+    written.mkdir()
+    for name, text in configs.items():
+        (written / f"{name}.yaml").write_text(text, encoding="utf-8")
     settings = read_settings(
         {
             "RATCHET_HOME": str(home),
             "RATCHET_PORT": str(free_port()),
             "RATCHET_MLFLOW_PORT": str(free_port()),
             "RATCHET_PREFECT_PORT": str(free_port()),
-            "RATCHET_CONFIGS": str(configs),
-            "RATCHET_USE_CASES": ",".join(name_of(one) for one in lengths),
+            "RATCHET_CONFIGS": str(written),
+            "RATCHET_USE_CASES": ",".join(configs),
             "PATH": os.environ["PATH"],
         }
     )
@@ -104,6 +102,15 @@ def stack(folder: Path, lengths: Sequence[float]) -> Iterator[Settings]:
         yield settings
     finally:
         bring_down(settings, lambda _server, _what: None)
+
+
+def configured(lengths: Sequence[float]) -> dict[str, str]:
+    """A use case for each length of a fit: its file by name."""
+    fields = "\n".join(f"    - {{name: x{place}, type: number}}" for place in range(COLUMNS))
+    return {
+        name_of(seconds): CONFIG.format(name=name_of(seconds), seconds=seconds, fields=fields)
+        for seconds in lengths
+    }
 
 
 def store_rows(settings: Settings, use_case: str, count: int, seed: int, folder: Path) -> None:

@@ -22,10 +22,9 @@ def turn(bare: float, asked: float) -> Turn:
 
 
 def test_the_use_case_has_one_fit_and_no_run_that_begins_by_itself() -> None:
-    fields = "\n".join(f"    - {{name: x{place}, type: number}}" for place in range(loop.COLUMNS))
-    text = loop.CONFIG.format(name=loop.name_of(1.2), seconds=1.2, fields=fields)
+    ((name, text),) = loop.configured([1.2]).items()
     use_case = UseCase.model_validate(yaml.safe_load(text))
-    assert use_case.name == "fit_1_2"
+    assert use_case.name == name == "fit_1_2"
     assert (use_case.schedule.ingest, use_case.schedule.drift, use_case.schedule.retrain) == (None,) * 3
     assert use_case.training.baseline == "never"
     assert [one.name for one in use_case.training.challengers] == ["full"]
