@@ -154,7 +154,10 @@ def _shape_problem(item: Any, keys: Sequence[str]) -> str | None:
         return misspelled
     prediction_id, record = item.get("prediction_id"), item.get("record")
     if (prediction_id is None) == (record is None):
-        return f"got {'neither' if record is None else 'both'}; allowed: {allowed}"
+        came = (
+            "neither `prediction_id` nor `record`" if record is None else "both `prediction_id` and `record`"
+        )
+        return f"got {came}; allowed: {allowed}"
     if prediction_id is not None and not (isinstance(prediction_id, str) and trim(prediction_id)):
         return f"prediction_id: got {describe(prediction_id)}; allowed: the id of a prediction"
     return None
