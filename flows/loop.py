@@ -196,10 +196,10 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
         if trigger == "person" and not run_id:
             raise
         return Completed(message=f"skipped: {busy}")
-    if result.outcome != "skipped":  # nothing was made; what grows old meanwhile goes once a day
+    if result.outcome != "skipped":  # else nothing was made; what grows old meanwhile goes once a day
         _draw(context, logged)
         _tidy(context)
-    show_retrain(result, context.settings.mlflow_uri)
+        show_retrain(result, context.settings.mlflow_uri)
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
 
 

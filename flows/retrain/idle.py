@@ -62,7 +62,7 @@ def seen_now(conn: psycopg.Connection[Any], use_case: UseCase) -> Seen:
     return Seen(label_mark(conn, use_case.name, *known), datetime.now(UTC))
 
 
-def find_idle(context: LoopContext, kind: str, trigger: str, seen: Seen) -> Idle | None:
+def find_idle(context: LoopContext, kind: str, trigger: str) -> Idle | None:
     """Of a scheduled retrain that has nothing to do, seen by counts and marks before any row is read, what it
     stands on. None: there may be something to learn (`nothing_new`).
 
@@ -74,6 +74,7 @@ def find_idle(context: LoopContext, kind: str, trigger: str, seen: Seen) -> Idle
         return None
     name = context.use_case.name
     with context.connect() as conn:
+        seen = seen_now(conn, context.use_case)
         facts = read_production(conn, context.aliases, name)
         if facts is None or facts.problem is not None or facts.snapshot is None:
             return None

@@ -104,12 +104,12 @@ def prepare(context: LoopContext, conduct: Conduct, trigger: str) -> Ground:
     with conduct.part("settle"):
         for sentence in conduct.taking(steps.settle)(context):
             conduct.warn(sentence)
+    if (idle := find_idle(context, conduct.held.kind, trigger)) is not None:
+        return Ground(idle.production, idle.snapshot, idle.reason, idle.seen)
     with conduct.part("data"):
         conduct.taking(steps.ensure_data)(context)
     with context.connect() as conn:
         seen = seen_now(conn, context.use_case)
-    if (idle := find_idle(context, conduct.held.kind, trigger, seen)) is not None:
-        return Ground(idle.production, idle.snapshot, idle.reason, idle.seen)
     with conduct.part("production"):
         production = conduct.taking(find_production)(context)
         if production.problem is not None:

@@ -137,8 +137,10 @@ def test_what_is_refused_is_listed_and_kept(service: Service, conn: psycopg.Conn
     reasons = {entry["index"]: entry["reason"] for entry in answer["rejected"]}
     assert sorted(reasons) == list(range(1, 11))
     for index, words in {
-        1: "label: got 'eleven' (text)", 2: "got an array of 1x2", 3: "label: missing", 4: "got neither `prediction_id` nor `record`;",
-        5: "got both `prediction_id` and `record`;", 6: "no prediction", 7: "prediction_id: got", 8: "event_time: got 'yesterday'",
+        1: "label: got 'eleven' (text)", 2: "got an array of 1x2", 3: "label: missing",
+        4: "got neither `prediction_id` nor `record`;",
+        5: "got both `prediction_id` and `record`;",
+        6: "no prediction", 7: "prediction_id: got", 8: "event_time: got 'yesterday'",
         9: "field 'id': got 1.5", 10: "got 'nonsense' (text)",
     }.items():  # fmt: skip
         assert words in reasons[index]

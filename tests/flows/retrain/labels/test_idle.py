@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from flows.retrain.held_run import holding_run
-from flows.retrain.idle import NOTHING_CAME, NOTHING_CHANGED, Idle, find_idle, seen_now
+from flows.retrain.idle import NOTHING_CAME, NOTHING_CHANGED, Idle, find_idle
 from flows.retrain.sequence import Conduct, Ground, prepare, skipped
 from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.runs.rows import find_run
@@ -19,9 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def idle(orchard: Orchard, kind: str = "retrain", trigger: str = "schedule") -> Idle | None:
-    with orchard.context.connect() as conn:
-        seen = seen_now(conn, orchard.context.use_case)
-    return find_idle(orchard.context, kind, trigger, seen)
+    return find_idle(orchard.context, kind, trigger)
 
 
 def ground(orchard: Orchard, trigger: str) -> tuple[Ground, Conduct]:
