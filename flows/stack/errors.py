@@ -5,6 +5,7 @@ StackError
 ├── PortTaken
 ├── NotHere
 ├── NotPrefect
+├── NotAlone
 ├── ServerFailed
 ├── NotTakenUp
 └── NotUp
@@ -58,6 +59,17 @@ class NotHere(StackError):
 
 class NotPrefect(StackError):
     """What `PREFECT_API_URL` names answers, and is not Prefect's API."""
+
+
+class NotAlone(StackError):
+    """Another installation works on the database, and a Prefect of our own knows nothing of its runs."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"another `ratchet up` works on the database that RATCHET_DATABASE_URL names: its worker is "
+            f"connected from {address}. Run here what a second home runs (docs/storage.md), share its "
+            "Prefect and MLflow by PREFECT_API_URL and MLFLOW_TRACKING_URI, or name another database"
+        )
 
 
 class ServerFailed(StackError):

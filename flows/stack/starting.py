@@ -25,7 +25,7 @@ from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
 from flows.servers.sharing import ensure_storage
 from flows.stack import processes, state
-from flows.stack.errors import PortTaken, ServerFailed
+from flows.stack.errors import NotAlone, PortTaken, ServerFailed
 from flows.stack.probes import ensure_prefect_address
 from flows.stack.reloading import digests
 from flows.stack.room import ensure_room, make_inboxes
@@ -39,10 +39,12 @@ from flows.stack.specs import (
     servers,
 )
 from flows.stack.stopping import stop_server
-from store.database.connection import ensure_databases, migrate
+from store.database.connection import connect, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
+from store.database.faults import FAULTS
 from store.database.sessions import ensure_sessions, session_url
 from store.database.tls_files import ensure_tls_files
+from store.runs.workers import worker_that_stays
 
 POLL_SECONDS = 0.05
 LEAVING_SECONDS = 5.0
@@ -77,6 +79,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
         NoRoom: the home cannot be written, or has no space left; nothing is started.
         StorageError: what machines share cannot be kept where `RATCHET_STORAGE` says; nothing is started.
         NotPrefect: the address of a Prefect of the user's leads to something else; nothing is started.
+        NotAlone: another installation works on the database; nothing is started.
         PortTaken: before anything is started.
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
         DatabaseError: the database does not come up or cannot be reached.
@@ -122,6 +125,8 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     missing = [server for server in servers(settings) if server.name not in runs]
     _clear_remains(settings, missing)
     _check_ports(missing)
+    if settings.database_url is not None and settings.starts_prefect and "worker" not in runs:
+        _ensure_alone(settings)
     if settings.starts_prefect:
         ensure_password(settings)  # before its clients are started, which may be sooner than its server
     started: list[str] = []
@@ -136,6 +141,20 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
         state.write_state(settings.home, _recorded(state.running(settings.home)))
         raise
     return started
+
+
+def _ensure_alone(settings: Settings) -> None:
+    """Refuse to work beside a worker that another Prefect gives its runs.
+
+    Each would take its own for the only one: delete the other's deployments, and run what is due twice.
+    """
+    try:
+        with connect(session_url(settings), autocommit=True) as conn:
+            address = worker_that_stays(conn)
+    except FAULTS:  # a database that does not answer, or is not there yet, is told as it is made ready
+        return
+    if address is not None:
+        raise NotAlone(address)
 
 
 def _start_all(settings: Settings, missing: list[Server], on_status: OnStatus, started: list[str]) -> None:

@@ -6,6 +6,7 @@ silent PostgreSQL finds out within seconds, by asking after the connection.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import psycopg
@@ -14,6 +15,8 @@ from store.database.locks import HELD_KEYS, key_sql
 from store.database.sessions import keep_shared_async
 
 _KEY = key_sql("worker of flows", None)
+GONE_SECONDS = 12.0
+"""After which PostgreSQL has found out that a worker's machine has fallen silent."""
 _ASK_AFTER = ("tcp_keepalives_idle = 3", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
 
 
@@ -33,3 +36,25 @@ def has_worker(conn: psycopg.Connection[Any]) -> bool:
     """Whether any worker is connected."""
     row = conn.execute(f"SELECT {_KEY} IN ({HELD_KEYS})").fetchone()
     return row is not None and bool(row[0])
+
+
+def worker_that_stays(conn: psycopg.Connection[Any]) -> str | None:
+    """The address that a worker is connected from which is no remainder of one that has gone; None: none is.
+
+    Args:
+        conn: in autocommit.
+    """
+    until = time.monotonic() + GONE_SECONDS
+    while (address := _address(conn)) is not None and time.monotonic() < until:
+        time.sleep(0.2)
+    return address
+
+
+def _address(conn: psycopg.Connection[Any]) -> str | None:
+    row = conn.execute(
+        "SELECT coalesce(host(client_addr), 'a socket') FROM pg_stat_activity "
+        "JOIN pg_locks USING (pid) WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database()) "
+        f"AND (classid::bigint << 32) | objid::bigint = {_KEY} LIMIT 1"
+    ).fetchone()
+    return None if row is None else str(row[0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -13,9 +15,13 @@ from configs.settings import CHECKOUT, read_settings
 from flows import doctor
 from flows.cli import app
 from flows.scheduling.joining import NothingToJoin, ensure_reachable
+from flows.stack.errors import NotAlone
 from flows.stack.starting import bring_up
+from flows.stack.state import running
 from store.database import prepare
+from store.database.connection import connect_async
 from store.errors import DatabaseUnavailable
+from store.runs import workers
 from tests.ports import free_port
 
 
@@ -96,3 +102,38 @@ def test_the_direct_address_is_named_where_that_one_is_away(
     monkeypatch.setenv("RATCHET_DATABASE_URL", database_url)
     with pytest.raises(DatabaseUnavailable, match=f"^RATCHET_DATABASE_DIRECT_URL: database at {away}/r"):
         bring_up(read_settings(), lambda _name, _state: None)
+
+
+def test_up_is_refused_beside_another_that_works_on_the_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "GONE_SECONDS", 0.3)
+    environ = {"RATCHET_HOME": str(tmp_path / "home"), "RATCHET_DATABASE_URL": database_url}
+    environ |= {
+        name: str(free_port()) for name in ("RATCHET_PORT", "RATCHET_MLFLOW_PORT", "RATCHET_PREFECT_PORT")
+    }
+    settings = read_settings(environ)
+
+    async def beside_a_worker() -> None:
+        async with await connect_async(database_url) as conn:
+            await workers.show_worker(conn)
+            await asyncio.to_thread(bring_up, settings, lambda _name, _state: None)
+
+    with pytest.raises(
+        NotAlone, match=r"its worker is connected from \S+\. Run here what a second home runs"
+    ):
+        asyncio.run(beside_a_worker())
+    assert not running(settings.home)
+
+
+def test_a_worker_that_has_just_ended_is_waited_for(database_url: str, conn: psycopg.Connection) -> None:
+    async def ends_soon() -> str | None:
+        async with await connect_async(database_url) as other:
+            await workers.show_worker(other)
+            found = asyncio.create_task(asyncio.to_thread(workers.worker_that_stays, conn))
+            await asyncio.sleep(0.3)
+            assert not found.done()
+        return await found
+
+    conn.autocommit = True
+    assert asyncio.run(ends_soon()) is None
