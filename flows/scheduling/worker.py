@@ -38,7 +38,7 @@ from store.database.faults import FAULTS, sentence
 from store.runs.cut_off import ask_again, has_abandoned, held_flow_runs
 from store.runs.lifecycle import GONE_SECONDS, requeue
 from store.runs.rows import dispatched_runs
-from store.runs.workers import has_worker
+from store.runs.workers import count_workers
 
 MOST_RUNS = 4
 """Flow runs at a time; each is a process that may hold a training."""
@@ -141,9 +141,10 @@ async def _reread(
     try:
         use_cases = load_selected(settings.config_dirs, settings.use_cases)
         entries = await asyncio.to_thread(_load_entries, use_cases, settings.work_pool)
+        others, _held = await asyncio.to_thread(_elsewhere, settings, own=1)
         async with get_client() as client:
             await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
-            await bring_deployments(client, entries, sole=sole)
+            await bring_deployments(client, entries, sole=sole and not others)
     except (ConfigError, *PREFECT_AWAY) as error:
         log.warning("the configuration cannot be taken up, so all goes on as it was: %s", error)
         return None
@@ -153,22 +154,28 @@ async def _reread(
 async def prepare(client: PrefectClient, settings: Settings, entries: list[Entry], *, sole: bool) -> None:
     """Bring pool, deployments and left-over runs on the server into order."""
     await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
-    await bring_deployments(client, entries, sole=sole)
+    others, held = await asyncio.to_thread(_elsewhere, settings, own=0)
+    await bring_deployments(client, entries, sole=sole and not others)
     if not sole:
         return
-    others, held = await asyncio.to_thread(_elsewhere, settings)
     if others:
-        log.warning("another worker lives on this database: what is left over is its affair")
+        log.warning(
+            "another worker lives on this database: what is left over, and what only it has, is its affair"
+        )
         return
     crashed, missed = await settle_runs(client, settings.work_pool, held=held)
     log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
 
 
-def _elsewhere(settings: Settings) -> tuple[bool, frozenset[str]]:
-    """Whether another worker lives, and what Prefect knows the runs by that are at work on any machine."""
+def _elsewhere(settings: Settings, *, own: int) -> tuple[bool, frozenset[str]]:
+    """Whether another worker lives, and what Prefect knows the runs by that are at work on any machine.
+
+    Args:
+        own: connections that this process shows its life by.
+    """
     try:
         with connect(database_url(settings), autocommit=True) as conn:
-            return has_worker(conn), held_flow_runs(conn)
+            return count_workers(conn) > own, held_flow_runs(conn)
     except FAULTS as error:
         log.warning("whether others are at work cannot be told now: %s", sentence(error))
         return False, frozenset()

@@ -62,13 +62,14 @@ class NotPrefect(StackError):
 
 
 class NotAlone(StackError):
-    """Another installation works on the database, and a Prefect of our own knows nothing of its runs."""
+    """Another installation works on the database, and its models are where this one cannot read them."""
 
     def __init__(self, address: str) -> None:
         super().__init__(
-            f"another `ratchet up` works on the database that RATCHET_DATABASE_URL names: its worker is "
-            f"connected from {address}. Run here what a second home runs (docs/storage.md), share its "
-            "Prefect and MLflow by PREFECT_API_URL and MLFLOW_TRACKING_URI, or name another database"
+            "another `ratchet up` works on the database that RATCHET_DATABASE_URL names: its worker is "
+            f"connected from {address}. Two MLflow servers that keep models in their own homes cannot serve "
+            "one another's: name the other's in MLFLOW_TRACKING_URI, or for both a place that they share in "
+            "RATCHET_STORAGE, or here another database"
         )
 
 

@@ -79,7 +79,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
         NoRoom: the home cannot be written, or has no space left; nothing is started.
         StorageError: what machines share cannot be kept where `RATCHET_STORAGE` says; nothing is started.
         NotPrefect: the address of a Prefect of the user's leads to something else; nothing is started.
-        NotAlone: another installation works on the database; nothing is started.
+        NotAlone: another installation works on the database, and has its own models; nothing is started.
         PortTaken: before anything is started.
         ServerFailed: a server ended or did not become healthy; the message ends with its log.
         DatabaseError: the database does not come up or cannot be reached.
@@ -125,7 +125,8 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     missing = [server for server in servers(settings) if server.name not in runs]
     _clear_remains(settings, missing)
     _check_ports(missing)
-    if settings.database_url is not None and settings.starts_prefect and "worker" not in runs:
+    keeps_models = settings.starts_mlflow and settings.storage_url is None
+    if settings.database_url is not None and keeps_models and "worker" not in runs:
         _ensure_alone(settings)
     if settings.starts_prefect:
         ensure_password(settings)  # before its clients are started, which may be sooner than its server
@@ -144,10 +145,7 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
 
 
 def _ensure_alone(settings: Settings) -> None:
-    """Refuse to work beside a worker that another Prefect gives its runs.
-
-    Each would take its own for the only one: delete the other's deployments, and run what is due twice.
-    """
+    """Refuse to work beside another installation: what either promotes the other could not load."""
     try:
         with connect(session_url(settings), autocommit=True) as conn:
             address = worker_that_stays(conn)

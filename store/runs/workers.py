@@ -34,8 +34,14 @@ async def keep_worker(conn: psycopg.AsyncConnection[Any]) -> None:
 
 def has_worker(conn: psycopg.Connection[Any]) -> bool:
     """Whether any worker is connected."""
-    row = conn.execute(f"SELECT {_KEY} IN ({HELD_KEYS})").fetchone()
-    return row is not None and bool(row[0])
+    return count_workers(conn) > 0
+
+
+def count_workers(conn: psycopg.Connection[Any]) -> int:
+    """How many workers are connected."""
+    row = conn.execute(f"SELECT count(*) FROM ({HELD_KEYS}) AS held (key) WHERE key = {_KEY}").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def worker_that_stays(conn: psycopg.Connection[Any]) -> str | None:

@@ -119,9 +119,7 @@ def test_up_is_refused_beside_another_that_works_on_the_database(
             await workers.show_worker(conn)
             await asyncio.to_thread(bring_up, settings, lambda _name, _state: None)
 
-    with pytest.raises(
-        NotAlone, match=r"its worker is connected from \S+\. Run here what a second home runs"
-    ):
+    with pytest.raises(NotAlone, match=r"its worker is connected from \S+\. Two MLflow servers"):
         asyncio.run(beside_a_worker())
     assert not running(settings.home)
 
