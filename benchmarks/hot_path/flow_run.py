@@ -31,10 +31,11 @@ NEW_ROWS = 1000
 FIT = {
     "estimator": "sklearn",
     "params": {
-        "class": "sklearn.ensemble.HistGradientBoostingClassifier",
-        "max_iter": 150, "early_stopping": False, "max_leaf_nodes": 63,
+        "class": "sklearn.neural_network.MLPClassifier",
+        "hidden_layer_sizes": [128], "batch_size": 1000, "max_iter": 60, "n_iter_no_change": 1000,
     },
 }  # fmt: skip
+"""Learns on all cores for a minute, and answers in microseconds, so that latency is the service's."""
 BEGINS_WITHIN = 120.0
 
 

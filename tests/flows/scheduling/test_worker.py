@@ -90,20 +90,24 @@ def test_a_worker_makes_its_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("lives", [False, True])
-def test_what_is_left_over_is_settled_where_no_other_worker_lives(
+def test_what_is_left_over_is_settled_and_other_deployments_go_where_no_other_worker_lives(
     conn: psycopg.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch, lives: bool
 ) -> None:
     settled: list[frozenset[str]] = []
+    removing: list[bool] = []
 
     async def nothing(*_args: Any, **_named: Any) -> None:
         return None
+
+    async def bring(_client: Any, _entries: Any, *, sole: bool) -> None:
+        removing.append(sole)
 
     async def settle(_client: Any, _pool: str, *, held: frozenset[str]) -> tuple[int, int]:
         settled.append(held)
         return 0, 0
 
     monkeypatch.setattr(worker, "ensure_pool", nothing)
-    monkeypatch.setattr(worker, "bring_deployments", nothing)
+    monkeypatch.setattr(worker, "bring_deployments", bring)
     monkeypatch.setattr(worker, "settle_runs", settle)
     run_id = request_run(conn, USE_CASE, "retrain", "http", runner="worker")
     start_run(conn, run_id, "flow-1")
@@ -119,3 +123,4 @@ def test_what_is_left_over_is_settled_where_no_other_worker_lives(
 
     asyncio.run(prepare())
     assert settled == ([] if lives else [frozenset({"flow-1"})])
+    assert removing == [not lives]
