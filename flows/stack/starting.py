@@ -127,7 +127,7 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     _check_ports(missing)
     keeps_models = settings.starts_mlflow and settings.storage_url is None
     if settings.database_url is not None and keeps_models and "worker" not in runs:
-        _ensure_alone(settings)
+        _ensure_alone(settings, on_status)
     if settings.starts_prefect:
         ensure_password(settings)  # before its clients are started, which may be sooner than its server
     started: list[str] = []
@@ -144,11 +144,14 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     return started
 
 
-def _ensure_alone(settings: Settings) -> None:
+def _ensure_alone(settings: Settings, on_status: OnStatus) -> None:
     """Refuse to work beside another installation: what either promotes the other could not load."""
     try:
         with connect(session_url(settings), autocommit=True) as conn:
-            address = worker_that_stays(conn)
+            address = worker_that_stays(
+                conn,
+                lambda one: on_status("worker", f"another is connected from {one}; waiting whether it stays"),
+            )
     except FAULTS:  # a database that does not answer, or is not there yet, is told as it is made ready
         return
     if address is not None:

@@ -7,6 +7,7 @@ silent PostgreSQL finds out within seconds, by asking after the connection.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -44,15 +45,19 @@ def count_workers(conn: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-def worker_that_stays(conn: psycopg.Connection[Any]) -> str | None:
+def worker_that_stays(conn: psycopg.Connection[Any], on_wait: Callable[[str], None]) -> str | None:
     """The address that a worker is connected from which is no remainder of one that has gone; None: none is.
 
     Args:
         conn: in autocommit.
+        on_wait: told the address while it is not known yet whether it is one.
     """
     until = time.monotonic() + GONE_SECONDS
-    while (address := _address(conn)) is not None and time.monotonic() < until:
+    if (address := _address(conn)) is not None:
+        on_wait(address)
+    while address is not None and time.monotonic() < until:
         time.sleep(0.2)
+        address = _address(conn)
     return address
 
 

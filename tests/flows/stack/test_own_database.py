@@ -125,13 +125,16 @@ def test_up_is_refused_beside_another_that_works_on_the_database(
 
 
 def test_a_worker_that_has_just_ended_is_waited_for(database_url: str, conn: psycopg.Connection) -> None:
+    waits: list[str] = []
+
     async def ends_soon() -> str | None:
         async with await connect_async(database_url) as other:
             await workers.show_worker(other)
-            found = asyncio.create_task(asyncio.to_thread(workers.worker_that_stays, conn))
+            found = asyncio.create_task(asyncio.to_thread(workers.worker_that_stays, conn, waits.append))
             await asyncio.sleep(0.3)
             assert not found.done()
         return await found
 
     conn.autocommit = True
     assert asyncio.run(ends_soon()) is None
+    assert len(waits) == 1
