@@ -77,7 +77,7 @@ def read_status(settings: Settings, only: str | None = None) -> Status:
     workers: tuple[PoolWorker, ...] = ()
     if "prefect" in up:
         try:
-            schedules = {name: next_runs(settings, name) for name in use_cases}
+            schedules = next_runs(settings, use_cases)
             workers = pool_workers(settings)
         except (OSError, ValueError) as error:
             problems.append(f"schedules and workers cannot be read from Prefect: {error}")
