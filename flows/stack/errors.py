@@ -66,10 +66,10 @@ class NotAlone(StackError):
 
     def __init__(self, address: str) -> None:
         super().__init__(
-            "another `ratchet up` works on the database that RATCHET_DATABASE_URL names: its worker is "
-            f"connected from {address}. Two MLflow servers that keep models in their own homes cannot serve "
-            "one another's: name the other's in MLFLOW_TRACKING_URI, or for both a place that they share in "
-            "RATCHET_STORAGE, or here another database"
+            "another `ratchet up` works on the database that RATCHET_DATABASE_URL names, or starts there: it "
+            f"is connected from {address}. Two MLflow servers that keep models in their own homes cannot "
+            "serve one another's: name the other's in MLFLOW_TRACKING_URI, or for both a place that they "
+            "share in RATCHET_STORAGE, or here another database"
         )
 
 

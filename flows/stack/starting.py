@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import psutil
@@ -44,7 +46,7 @@ from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS
 from store.database.sessions import ensure_sessions, session_url
 from store.database.tls_files import ensure_tls_files
-from store.runs.workers import worker_that_stays
+from store.runs.workers import starting_alone
 
 POLL_SECONDS = 0.05
 LEAVING_SECONDS = 5.0
@@ -126,8 +128,15 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     _clear_remains(settings, missing)
     _check_ports(missing)
     keeps_models = settings.starts_mlflow and settings.storage_url is None
-    if settings.database_url is not None and keeps_models and "worker" not in runs:
-        _ensure_alone(settings, on_status)
+    to_be_alone = settings.database_url is not None and keeps_models and "worker" not in runs
+    with _alone(settings, on_status) if to_be_alone else nullcontext():
+        return _start_missing(settings, runs, missing, on_status)
+
+
+def _start_missing(
+    settings: Settings, runs: Mapping[str, psutil.Process], missing: list[Server], on_status: OnStatus
+) -> list[str]:
+    """All or nothing of it."""
     if settings.starts_prefect:
         ensure_password(settings)  # before its clients are started, which may be sooner than its server
     started: list[str] = []
@@ -144,18 +153,25 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     return started
 
 
-def _ensure_alone(settings: Settings, on_status: OnStatus) -> None:
-    """Refuse to work beside another installation: what either promotes the other could not load."""
-    try:
-        with connect(session_url(settings), autocommit=True) as conn:
-            address = worker_that_stays(
-                conn,
-                lambda one: on_status("worker", f"another is connected from {one}; waiting whether it stays"),
-            )
-    except FAULTS:  # a database that does not answer, or is not there yet, is told as it is made ready
-        return
-    if address is not None:
-        raise NotAlone(address)
+@contextmanager
+def _alone(settings: Settings, on_status: OnStatus) -> Iterator[None]:
+    """Refuse to work beside another installation: what either promotes the other could not load.
+
+    Of two that start at once one is refused: nobody else starts until the first one's worker shows itself.
+    """
+    with ExitStack() as stack:
+        try:
+            conn = stack.enter_context(closing(connect(session_url(settings), autocommit=True)))
+            address = stack.enter_context(starting_alone(conn, partial(_tell_of_another, on_status)))
+        except FAULTS:  # a database that does not answer, or is not there yet, is told as it is made ready
+            address = None
+        if address is not None:
+            raise NotAlone(address)
+        yield
+
+
+def _tell_of_another(on_status: OnStatus, address: str) -> None:
+    on_status("worker", f"another is connected from {address}; waiting whether it stays")
 
 
 def _start_all(settings: Settings, missing: list[Server], on_status: OnStatus, started: list[str]) -> None:

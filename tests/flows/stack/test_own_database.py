@@ -19,7 +19,7 @@ from flows.stack.errors import NotAlone
 from flows.stack.starting import bring_up
 from flows.stack.state import running
 from store.database import prepare
-from store.database.connection import connect_async
+from store.database.connection import connect, connect_async
 from store.errors import DatabaseUnavailable
 from store.runs import workers
 from tests.ports import free_port
@@ -119,9 +119,23 @@ def test_up_is_refused_beside_another_that_works_on_the_database(
             await workers.show_worker(conn)
             await asyncio.to_thread(bring_up, settings, lambda _name, _state: None)
 
-    with pytest.raises(NotAlone, match=r"its worker is connected from \S+\. Two MLflow servers"):
+    with pytest.raises(NotAlone, match=r"it is connected from \S+\. Two MLflow servers"):
         asyncio.run(beside_a_worker())
     assert not running(settings.home)
+
+
+def test_of_two_that_start_at_once_one_is_refused(
+    database_url: str, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "GONE_SECONDS", 0.3)
+    conn.autocommit = True
+    with connect(database_url, autocommit=True) as other:
+        with workers.starting_alone(other) as first, workers.starting_alone(conn) as second:
+            assert first is None
+            assert second is not None
+            assert "." in second or second == "a socket"
+        with workers.starting_alone(conn) as next_one:
+            assert next_one is None
 
 
 def test_a_worker_that_has_just_ended_is_waited_for(database_url: str, conn: psycopg.Connection) -> None:
