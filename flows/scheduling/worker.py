@@ -144,7 +144,7 @@ async def _reread(
         others, _held = await asyncio.to_thread(_elsewhere, settings, own=1)
         async with get_client() as client:
             await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
-            await bring_deployments(client, entries, sole=sole and not others)
+            await bring_deployments(client, entries, sole=sole and others is False)
     except (ConfigError, *PREFECT_AWAY) as error:
         log.warning("the configuration cannot be taken up, so all goes on as it was: %s", error)
         return None
@@ -155,8 +155,8 @@ async def prepare(client: PrefectClient, settings: Settings, entries: list[Entry
     """Bring pool, deployments and left-over runs on the server into order."""
     await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
     others, held = await asyncio.to_thread(_elsewhere, settings, own=0)
-    await bring_deployments(client, entries, sole=sole and not others)
-    if not sole:
+    await bring_deployments(client, entries, sole=sole and others is False)
+    if not sole or others is None:
         return
     if others:
         log.warning(
@@ -167,8 +167,8 @@ async def prepare(client: PrefectClient, settings: Settings, entries: list[Entry
     log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
 
 
-def _elsewhere(settings: Settings, *, own: int) -> tuple[bool, frozenset[str]]:
-    """Whether another worker lives, and what Prefect knows the runs by that are at work on any machine.
+def _elsewhere(settings: Settings, *, own: int) -> tuple[bool | None, frozenset[str]]:
+    """Whether another worker lives (None: not known), and the flow runs that are at work on any machine.
 
     Args:
         own: connections that this process shows its life by.
@@ -177,8 +177,10 @@ def _elsewhere(settings: Settings, *, own: int) -> tuple[bool, frozenset[str]]:
         with connect(database_url(settings), autocommit=True) as conn:
             return count_workers(conn) > own, held_flow_runs(conn)
     except FAULTS as error:
-        log.warning("whether others are at work cannot be told now: %s", sentence(error))
-        return False, frozenset()
+        log.warning(
+            "whether others are at work cannot be told now, so what may be theirs stays: %s", sentence(error)
+        )
+        return None, frozenset()
 
 
 async def bring_deployments(client: PrefectClient, entries: list[Entry], *, sole: bool) -> None:

@@ -89,6 +89,26 @@ def test_a_worker_makes_its_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert home.stat().st_mode & 0o777 == 0o700
 
 
+def test_where_others_cannot_be_told_what_may_be_theirs_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    removing: list[bool] = []
+
+    async def nothing(*_args: Any, **_named: Any) -> None:
+        return None
+
+    async def bring(_client: Any, _entries: Any, *, sole: bool) -> None:
+        removing.append(sole)
+
+    monkeypatch.setattr(worker, "ensure_pool", nothing)
+    monkeypatch.setattr(worker, "bring_deployments", bring)
+    nowhere = {"RATCHET_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "RATCHET_HOME": str(tmp_path)}
+    # A client that cannot end runs: asked to, it fails.
+    asyncio.run(worker.prepare(Client({}), read_settings(nowhere), [], sole=True))  # type: ignore[arg-type]
+    assert removing == [False]
+    assert "cannot be told now, so what may be theirs stays" in caplog.text
+
+
 @pytest.mark.parametrize("lives", [False, True])
 def test_what_is_left_over_is_settled_and_other_deployments_go_where_no_other_worker_lives(
     conn: psycopg.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch, lives: bool
