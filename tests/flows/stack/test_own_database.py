@@ -129,13 +129,18 @@ def test_of_two_that_start_at_once_one_is_refused(
 ) -> None:
     monkeypatch.setattr(workers, "GONE_SECONDS", 0.3)
     conn.autocommit = True
+    waits: list[str] = []
     with connect(database_url, autocommit=True) as other:
-        with workers.starting_alone(other) as first, workers.starting_alone(conn) as second:
+        with (
+            workers.starting_alone(other, waits.append) as first,
+            workers.starting_alone(conn, waits.append) as second,
+        ):
             assert first is None
             assert second is not None
             assert "." in second or second == "a socket"
-        with workers.starting_alone(conn) as next_one:
+        with workers.starting_alone(conn, waits.append) as next_one:
             assert next_one is None
+    assert not waits
 
 
 def test_a_worker_that_has_just_ended_is_waited_for(database_url: str, conn: psycopg.Connection) -> None:
