@@ -35,7 +35,9 @@ class NotCsv(BadRequest):
     code = "not_csv"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the body is not CSV ({reason}); allowed: UTF-8 with a header line")
+        super().__init__(
+            f"the body is not CSV ({reason}); allowed: UTF-8 with a header line, separated by ','"
+        )
 
 
 class WrongMediaType(BadRequest):

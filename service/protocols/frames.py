@@ -6,15 +6,14 @@ field does as well. Unknown columns are ignored, and absent ones are missing val
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from configs.schema import FieldConfig, RecordConfig
 from features.records.error_messages import describe
 from service.answers.requests import listed, parse_object
-from service.errors import Invalid, NotCsv
+from service.errors import Invalid
+from service.protocols.csv_bodies import csv_lines
 
 CSV = "text/csv"
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -51,14 +50,8 @@ class FrameReader:
             NotCsv: it cannot be read.
             Invalid: it has no rows, too many, or one of another length than the header.
         """
-        csv.field_size_limit(2**31 - 1)  # texts and images are long; the body itself is bounded
-        try:
-            lines = [row for row in csv.reader(io.StringIO(body.decode("utf-8-sig"), newline="")) if row]
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise NotCsv(str(error)) from error
-        if not lines:
-            raise NotCsv("nothing is in it")
-        return self._rows("the body", lines[0], lines[1:])
+        header, *rows = csv_lines(body, self._columns)
+        return self._rows("the body", header, rows)
 
     def read_json(self, body: bytes) -> Records:
         """Records of one of MLflow's formats.
@@ -116,6 +109,12 @@ class FrameReader:
                 arrived = f"{len(row)} values" if isinstance(row, list) else describe(row)
                 raise Invalid(f"{place}: row {number}: got {arrived}; allowed: {len(columns)}, one a column")
             records.append(self._record(dict(zip(map(str, columns), row, strict=True))))
+        if columns and not self._columns.keys() & set(map(str, columns)):
+            names = ", ".join(repr(str(column)[:40]) for column in columns[:5])
+            allowed = ", ".join(field.source_column for field in self._fields[:20])
+            raise Invalid(
+                f"{place}: got the columns {names}, none of which is one of the use case; allowed: {allowed}"
+            )
         return records
 
     def _bounded(self, place: str, rows: Any) -> list[Any]:

@@ -91,6 +91,7 @@ def test_all_formats_say_the_same(service: Service) -> None:
         ({"inputs": rows, "params": {"ignored": 1}}, "application/json; charset=utf-8"),
         (frame.to_csv(index=False).encode(), "text/csv"),
         (frame.to_csv().encode("utf-8-sig"), "text/csv; charset=utf-8"),
+        (b"sep=,\r\n" + frame.to_csv(index=False).encode(), "text/csv"),
     ]
     answers = [invoke(service, PLANS, body, kind).json()["predictions"] for body, kind in bodies]
     assert len(answers[0]) == ROWS
@@ -141,6 +142,19 @@ REFUSED: list[tuple[Any, str, int, str]] = [
     (b"", "text/csv", 400, "nothing is in it"),
     (b"tenure\n", "text/csv", 422, "a list of 1 to 1000"),
     (b"\xff", "text/csv", 400, "not CSV"),
+    ("tenure\n1\n".encode("utf-16"), "text/csv", 400, "encoding utf-16-le"),
+    ("tenure,churn\n1,2\n".encode("utf-16-be"), "text/csv", 400, "encoding utf-16-be"),
+    ("tenure,Prüfung\n1,2\n".encode("cp1252"), "text/csv", 400, "it may be cp1252"),
+    (b"tenure;churn\n1;2\n", "text/csv", 400, "columns are separated by ';'"),
+    (b'"churn"\t"tenure"\r\n1\t2\r\n', "text/csv", 400, "columns are separated by a tab"),
+    (b"sep=;\ntenure\n1\n", "text/csv", 400, "columns are separated by ';'"),
+    (b"Tenure,Churned\n1,2\n", "text/csv", 422, "got the columns 'Tenure', 'Churned', none of which"),
+    (
+        b'{"dataframe_split": {"columns": ["a;b"], "data": [[1]]}}',
+        "application/json",
+        422,
+        "got the columns 'a;b'",
+    ),
     (b"tenure,churn\n1\n", "text/csv", 422, "got 1 values; allowed: 2"),
     (b"tenure\nsoon\n", "text/csv", 422, "field 'tenure': got 'soon' (text); allowed: a number"),
     (b"x", "application/vnd.apache.parquet", 415, "application/json or text/csv"),

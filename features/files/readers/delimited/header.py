@@ -43,9 +43,9 @@ def read_header(text: TextFile, name: str, layout: Layout, usual: str = ",") -> 
     """
     lines = _Lines(text.file, name, text.encoding)
     first = lines.next_not_blank()
-    declaration = _DECLARATION.match(first)
-    if declaration is not None:
-        separator = declaration[1]
+    declared = declared_separator(first)
+    if declared is not None:
+        separator = declared
         first = lines.next_not_blank()
     else:
         separator = layout.files.separator or _choose_separator(first, layout, usual)
@@ -54,6 +54,12 @@ def read_header(text: TextFile, name: str, layout: Layout, usual: str = ",") -> 
     if separator != usual and layout.files.separator is None:
         notes = (f"columns are separated by {name_of(separator)}", *notes)
     return Header(columns, separator, lines.number, notes)
+
+
+def declared_separator(line: str) -> str | None:
+    """The separator that a first line such as `sep=;` declares; None if it is none."""
+    declaration = _DECLARATION.match(line)
+    return None if declaration is None else declaration[1]
 
 
 def name_of(separator: str) -> str:
