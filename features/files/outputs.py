@@ -42,14 +42,21 @@ def check_extension(path: Path) -> None:
         raise SourceError(f"{path}: unknown kind of file; allowed: {', '.join(_WRITERS)}")
 
 
-def join_parts(parts: Sequence[Path], path: Path, formulas: Formulas = "disarm") -> int:
+def join_parts(
+    parts: Sequence[Path], path: Path, formulas: Formulas = "disarm", draft: Path | None = None
+) -> int:
     """Write the rows of several Parquet files, in order, to one file, as `write_tables` does."""
     schema = common_schema([pq.read_schema(part) for part in parts])
-    return write_tables((conform(pq.read_table(part), schema) for part in parts), schema, path, formulas)
+    tables = (conform(pq.read_table(part), schema) for part in parts)
+    return write_tables(tables, schema, path, formulas, draft)
 
 
 def write_tables(
-    tables: Iterable[pa.Table], schema: pa.Schema, path: Path, formulas: Formulas = "disarm"
+    tables: Iterable[pa.Table],
+    schema: pa.Schema,
+    path: Path,
+    formulas: Formulas = "disarm",
+    draft: Path | None = None,
 ) -> int:
     """Write tables one below the other to one file, which appears when it is whole.
 
@@ -57,6 +64,7 @@ def write_tables(
         schema: columns of the file, where it has the same for all rows (CSV, Parquet); an object in JSONL
             keeps the columns of its table.
         formulas: whether texts that a spreadsheet would compute get an apostrophe in CSV, or are kept.
+        draft: where the file is until it is whole, on the same disk; default: beside it.
 
     Returns:
         How many cells got one.
@@ -68,7 +76,7 @@ def write_tables(
         tables, schema = _as_cells(tables, schema)
         if formulas == "disarm":
             tables, schema = map(disarmed.table, tables), disarmed.schema(schema)
-    draft = path.with_name(f".{os.getpid()}.{path.name}")
+    draft = draft or path.with_name(f".{os.getpid()}.{path.name}")
     try:
         with user_umask():
             _WRITERS[extension](draft, schema, tables)

@@ -86,6 +86,10 @@ class Parts:
             )  # fmt: skip
         self._count(number, answered.rows, answered.refused)
 
+    def draft_of(self, output: Path) -> Path:
+        """Where the output is joined: a kill leaves it among the parts, with which it goes."""
+        return self.folder / f"whole.{output.name}"
+
     def finish(self) -> None:
         """The output is whole: nothing of this is needed any more."""
         if self.ledger is not None:

@@ -108,7 +108,7 @@ def predict_file(
         for fraction in answered(predictor, source, parts):
             if progress is not None:
                 progress(FileProgress(parts.rows, fraction))
-    disarmed = join_parts(parts.in_order, output, formulas)
+    disarmed = join_parts(parts.in_order, output, formulas, parts.draft_of(output))
     parts.finish()
     seconds = round(time.monotonic() - started, 3)
     rows, refused = parts.rows, parts.refused

@@ -153,6 +153,24 @@ def test_it_goes_on_where_it_was_cut_off(
     assert begun_version(source, output) is None
 
 
+def test_a_kill_while_the_output_is_joined_leaves_nothing_beside_its_parts(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write(tmp_path / "in.csv", rows_of(3)), tmp_path / "out.csv"
+    there: list[set[Path]] = []
+    replace = Path.replace
+
+    def look(draft: Path, target: Path) -> Path:
+        if target == output:
+            there.append(set(tmp_path.iterdir()))
+        return replace(draft, target)
+
+    monkeypatch.setattr(Path, "replace", look)
+    predict_file(predictor, 1, source, output)
+    assert there == [{source, parts_folder(output)}]
+    assert set(tmp_path.iterdir()) == {source, output}
+
+
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("change", ["file", "version"])
 def test_parts_of_another_file_or_version_are_not_used(
