@@ -124,7 +124,7 @@ class Worker:
             BatchThreads(self._shares, _share_threads()),
             self.metrics,
             self.marks,
-            audits={name: one.serving.audit for name, one in self.use_cases.items()},
+            serving={name: one.serving for name, one in self.use_cases.items()},
             decoding=self.decoding,
         )
         unfit = Unfit(self.troubles, shared.loop)

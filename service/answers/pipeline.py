@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import UseCase
+from configs.schema import ServingConfig, UseCase
 from features.encoders.contract import row_count
 from features.errors import RecordError
 from features.records.contract import LabelContract, RecordContract
@@ -73,8 +73,9 @@ class SharedResources:
     metrics: Metrics
     marks: ActivityMarks
     """What runs now, for whoever finds out why this worker died."""
-    audits: Mapping[str, float] = field(default_factory=dict)
-    """Share of the answers of a use case that are drawn for the audit sample, as it is configured now."""
+    serving: Mapping[str, ServingConfig] = field(default_factory=dict)
+    """How each use case is to answer, as it is configured now; one that is not named answers as its version
+    was configured when it was made."""
     decoding: Decoding = field(default_factory=Decoding)
 
 
@@ -97,7 +98,8 @@ class PredictPipeline:
     """Answers the requests for one use case by one version.
 
     Args:
-        use_case: as the version that serves was made with it.
+        use_case: as the version that serves was made with it; how it answers (`serving`) is as it is
+            configured now.
         version: that version; None where there is none yet, and others answer.
         isolated: answers in a thread of its own, and lends itself no others: where it hangs, nobody who
             is answered by another version waits.
@@ -117,7 +119,7 @@ class PredictPipeline:
         self.responder = responder
         """May be replaced at any time; each batch is answered by one."""
         self.contract = RecordContract(use_case.record)
-        serving, target = use_case.serving, use_case.target
+        serving, target = shared.serving.get(self.name, use_case.serving), use_case.target
         self.reader = RequestReader(
             self.contract,
             LabelContract(target, use_case.record.missing),
@@ -125,7 +127,7 @@ class PredictPipeline:
             refuse_unknown=serving.unknown_fields == "refuse",
         )
         key = "labels" if target.task == "multilabel" else "label"
-        self._writer = ResponseWriter(self.name, version, shared.ids, key, shared.audits.get(self.name, 0.0))
+        self._writer = ResponseWriter(self.name, version, shared.ids, key, serving.audit)
         self._journal = shared.journal
         self._marks = shared.marks
         self.pictures = shared.decoding.lane(self.name)

@@ -168,6 +168,8 @@ def _retrain(name: str, decision: Mapping[str, Any] | None, scheduled: str | Non
     if decision is None:
         return None
     told = f"{plain_words(decision['verdict'])}: {decision['recommendation']}"
+    if decision["verdict"] == "wait":
+        told = f"{told}; {decision['reasons'][-1]}"  # why labels, as many as there are, start none
     if scheduled is None or decision["verdict"] == "retrain":
         return told
     return f"{told}; the schedule starts one {_time(scheduled)} all the same, `ratchet retrain {name}` now"

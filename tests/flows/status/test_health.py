@@ -92,18 +92,23 @@ def test_status_shows_it_and_is_not_well() -> None:
     assert not Status((ServerStatus("service", "down", True, None, None),), (fine,), ()).is_well
 
 
-def test_a_retrain_that_waits_tells_of_the_schedule() -> None:
-    decision = {"verdict": "wait", "recommendation": "need 15 more days or sustained drift"}
-    due = {"verdict": "retrain", "recommendation": "retrain now"}
+def test_a_retrain_that_waits_tells_why_and_of_the_schedule() -> None:
+    why = "601 new labels, and no number of them starts one (`retrain.every_labels`)"
+    decision = {
+        "verdict": "wait",
+        "recommendation": "need 15 more days or sustained drift",
+        "reasons": ["nothing makes a retrain due", why],
+    }
+    due = {"verdict": "retrain", "recommendation": "retrain now", "reasons": ["601 new labels"]}
     at = {"retrain": "2026-11-28T03:00:00+00:00"}
     line = use_case_lines(UseCaseStatus("a", "A", retrain=decision, next_runs=at))["retrain"]
     assert line == (
-        "wait: need 15 more days or sustained drift; the schedule starts one 2026-11-28 03:00 all the same, "
-        "`ratchet retrain a` now"
+        f"wait: need 15 more days or sustained drift; {why}; the schedule starts one 2026-11-28 03:00 all "
+        "the same, `ratchet retrain a` now"
     )
     assert (
         use_case_lines(UseCaseStatus("a", "A", retrain=decision))["retrain"]
-        == f"wait: {decision['recommendation']}"
+        == f"wait: {decision['recommendation']}; {why}"
     )
     assert (
         use_case_lines(UseCaseStatus("a", "A", retrain=due, next_runs=at))["retrain"]
