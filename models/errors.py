@@ -264,7 +264,10 @@ class UnknownVersion(ModelError):
     """A version that the registry does not have."""
 
     def __init__(self, use_case: str, version: int) -> None:
-        super().__init__(f"model '{use_case}' has no version {version}")
+        super().__init__(
+            f"model '{use_case}' has no version {version}; "
+            f"`ratchet ledger {use_case}` tells which were registered"
+        )
 
 
 class VersionDeleted(UnknownVersion):
@@ -294,7 +297,10 @@ class NothingBefore(ModelError):
 
     def __init__(self, use_case: str, production: int) -> None:
         super().__init__(
-            f"'{use_case}' has no version to go back to from {production}; name another one of the registry"
+            f"'{use_case}' has no version to go back to from {production}: "
+            "the registry has none that was production before it; "
+            f"`ratchet rollback {use_case} --to V` takes any that is registered, and "
+            f"`ratchet ledger {use_case}` tells which are"
         )
 
 

@@ -287,7 +287,6 @@ def option_error(error: ValidationError, model: type[BaseModel]) -> Invalid:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         near = meant(str(problem["loc"][-1]), model.model_fields)
-        allowed = f"one of {', '.join(model.model_fields)}{near}"
-    else:
-        allowed = problem["msg"].removeprefix("Input should be ")
+        return Invalid(f"unknown option '{key:.80}'; allowed: one of {', '.join(model.model_fields)}{near}")
+    allowed = problem["msg"].removeprefix("Input should be ")
     return Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}")

@@ -230,7 +230,8 @@ def test_one_that_was_deleted_is_taken_back(own: Orchard) -> None:
     assert seen is not None
     assert (seen.verdict, seen.why) == (
         "taken_back",
-        f"it does not work: model '{own.name}' has no version 2",
+        f"it does not work: model '{own.name}' has no version 2; `ratchet ledger {own.name}` tells which "
+        "were registered",
     )
     assert facts(own) is None
 

@@ -104,7 +104,7 @@ def test_twice_goes_back_two_versions_and_no_further(
 ) -> None:
     assert [back(conn, registry), back(conn, registry)] == [(3, 2), (2, 1)]
     assert registry.named == {"original": 1, "production": 1}
-    with pytest.raises(NothingBefore):
+    with pytest.raises(NothingBefore, match=r"`ratchet rollback \w+ --to V` takes any that is registered"):
         back(conn, registry)
 
 

@@ -121,9 +121,9 @@ def test_whoever_started_a_run_a_second_is_refused_with_its_id(
     [
         ({"epochs": 0}, "option 'epochs': got 0; allowed: greater than 0"),
         ({"epochs": "3"}, "option 'epochs': got '3'; allowed: a valid integer"),
-        ({"nonsense": 1}, "option 'nonsense': got 1; allowed: one of epochs, sample_count, from_scratch"),
+        ({"nonsense": 1}, "unknown option 'nonsense'; allowed: one of epochs, sample_count, from_scratch"),
         ({"epoch": 1}, "epochs, sample_count, from_scratch (is 'epochs' meant?)"),
-        ({"output_dir": "/tmp"}, "option 'output_dir'"),
+        ({"output_dir": "/tmp"}, "unknown option 'output_dir'; allowed: one of epochs"),
         ([], "the body: got "),
     ],
 )

@@ -158,7 +158,10 @@ def test_a_version_that_is_not_there_is_wrong(
 ) -> None:
     monkeypatch.setitem(os.environ, "MLFLOW_TRACKING_URI", mlflow_server.uri)
     result = ratchet(f"{door} --version 99")
-    assert (result.exit_code, result.stderr) == (2, "ratchet: model 'loans' has no version 99\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "ratchet: model 'loans' has no version 99; `ratchet ledger loans` tells which were registered\n",
+    )
     assert ratchet(door).exit_code == 1  # no production yet
 
 
