@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Collection
 
-from features.files.readers.delimited.header import SEPARATORS, declared_separator, name_of
+from features.files.readers.delimited.separators import SEPARATORS, declared_separator, name_of
 from features.files.readers.encodings import detect_encoding, likely_encoding
 from service.errors import NotCsv
 

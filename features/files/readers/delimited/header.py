@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -13,13 +12,11 @@ from features.files.layout import Layout
 from features.files.readers.byte_streams import TextFile
 from features.files.readers.delimited.lines import OPEN_QUOTE, split_leniently, split_line, split_record
 from features.files.readers.delimited.quotes import OPEN, QuoteScanner
+from features.files.readers.delimited.separators import SEPARATORS, declared_separator, name_of
 from features.files.readers.encodings import ANOTHER_ENCODING, likely_encoding
 from features.files.readers.limits import COLUMNS, HEADER_LINES, MB, QUOTED_BYTES
 
-SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
-"""Those that are found out, and what messages call them."""
 EMPTY = "empty; allowed: a line with the names of the columns, then rows"
-_DECLARATION = re.compile(r'^"?sep=(.)"?[\r\n]*$', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -54,17 +51,6 @@ def read_header(text: TextFile, name: str, layout: Layout, usual: str = ",") -> 
     if separator != usual and layout.files.separator is None:
         notes = (f"columns are separated by {name_of(separator)}", *notes)
     return Header(columns, separator, lines.number, notes)
-
-
-def declared_separator(line: str) -> str | None:
-    """The separator that a first line such as `sep=;` declares; None if it is none."""
-    declaration = _DECLARATION.match(line)
-    return None if declaration is None else declaration[1]
-
-
-def name_of(separator: str) -> str:
-    """A separator, for people."""
-    return SEPARATORS.get(separator, f"'{separator}'")
 
 
 class _Lines:
