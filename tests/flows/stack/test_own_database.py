@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -22,6 +23,7 @@ from store.database import prepare
 from store.database.connection import connect, connect_async
 from store.errors import DatabaseUnavailable
 from store.runs import workers
+from tests.poolers import needs_pgbouncer, pooled
 from tests.ports import free_port
 
 
@@ -141,6 +143,20 @@ def test_of_two_that_start_at_once_one_is_refused(
         with workers.starting_alone(conn, waits.append) as next_one:
             assert next_one is None
     assert not waits
+
+
+@needs_pgbouncer
+def test_so_is_one_behind_a_pooler(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "GONE_SECONDS", 0.3)
+    with ExitStack() as stack:
+        url = stack.enter_context(pooled(database_url, tmp_path / "pooler"))
+        conn, other = (stack.enter_context(connect(url, autocommit=True)) for _ in range(2))
+        with workers.starting_alone(other) as first, workers.starting_alone(conn) as second:
+            assert (first, second) == (None, "127.0.0.1")
+        with workers.starting_alone(conn) as next_one:
+            assert next_one is None
 
 
 def test_a_worker_that_has_just_ended_is_waited_for(database_url: str, conn: psycopg.Connection) -> None:
