@@ -150,12 +150,16 @@ def test_so_is_one_behind_a_pooler(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "GONE_SECONDS", 0.3)
+    waits: list[str] = []
     with ExitStack() as stack:
         url = stack.enter_context(pooled(database_url, tmp_path / "pooler"))
         conn, other = (stack.enter_context(connect(url, autocommit=True)) for _ in range(2))
-        with workers.starting_alone(other) as first, workers.starting_alone(conn) as second:
+        with (
+            workers.starting_alone(other, waits.append) as first,
+            workers.starting_alone(conn, waits.append) as second,
+        ):
             assert (first, second) == (None, "127.0.0.1")
-        with workers.starting_alone(conn) as next_one:
+        with workers.starting_alone(conn, waits.append) as next_one:
             assert next_one is None
 
 
