@@ -150,7 +150,7 @@ def read_yaml(path: Path) -> Any:
     try:
         return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
-        raise DocumentError(path, _reason(error)) from error
+        raise DocumentError(path, _reason(error, text)) from error
     except (yaml.YAMLError, UnicodeError) as error:  # libyaml decodes the escapes of a tag late
         raise DocumentError(path, f"not valid YAML: {' '.join(str(error).split())}") from error
 
@@ -171,12 +171,21 @@ def _refuse(place: yaml.Event | yaml.Node, problem: str) -> _Refused:
     return _Refused(problem=problem, problem_mark=mark)
 
 
-def _reason(error: yaml.MarkedYAMLError) -> str:
+def _reason(error: yaml.MarkedYAMLError, text: str) -> str:
     """One line: where, and what is wrong there."""
     mark = error.problem_mark or error.context_mark
     place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
     message = " ".join(part for part in (error.context, error.problem) if part)
-    return place + (message if isinstance(error, _Refused) else f"not valid YAML: {message[:MAX_REASON]}")
+    if isinstance(error, _Refused):
+        return place + message
+    is_tab = mark is not None and _is_tab(text, mark)
+    tab = "; a tab is there, and YAML indents by spaces" if is_tab else ""
+    return f"{place}not valid YAML: {message[:MAX_REASON]}{tab}"
+
+
+def _is_tab(text: str, mark: Any) -> bool:
+    lines = text.split("\n")
+    return mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t"
 
 
 def _quoted(node: yaml.ScalarNode) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from features.errors import DownloadFailed
+from features.errors import DownloadFailed, SourceError
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
 from flows.retrain.production import Production
@@ -32,7 +32,12 @@ from store.splits.taking import take_snapshot
 
 
 def ensure_data(context: LoopContext) -> IngestReport | None:
-    """Read the configured first data when nothing has been ingested yet."""
+    """Read the configured first data when nothing has been ingested yet.
+
+    Raises:
+        SourceError: the file that `data.path` names cannot be read.
+        DownloadFailed: the data set cannot be had now.
+    """
     data = context.use_case.data
     with context.connect() as conn:
         if count_feedback(conn, context.use_case.name):
@@ -40,7 +45,10 @@ def ensure_data(context: LoopContext) -> IngestReport | None:
         if data.dataset is not None:
             return _downloaded(context, conn, data.dataset)
         if data.path is not None:
-            return ingest_file(conn, context.use_case, Path(data.path), rows=data.rows)
+            try:
+                return ingest_file(conn, context.use_case, Path(data.path), rows=data.rows)
+            except SourceError as error:
+                raise SourceError(f"`data.path`: {error}") from error
     return None
 
 

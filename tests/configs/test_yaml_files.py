@@ -103,6 +103,11 @@ def test_the_deepest_allowed_is_read(write: Callable[[str], Path]) -> None:
         ("a: !%ED%A0%80 x", "not valid YAML: 'utf-8' codec can't decode byte 0xed"),
         ("!<%ED%BF%BF> a", "not valid YAML: 'utf-8' codec can't decode byte 0xed"),
         ("a: \x00", "not valid YAML: unacceptable character #x0000"),
+        (
+            "a:\n\tb: 1",
+            "line 2, column 1: not valid YAML: while scanning for the next token found character that cannot "
+            "start any token; a tab is there, and YAML indents by spaces",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line_with_its_place(

@@ -110,7 +110,8 @@ def _with_what_came(error: typer.BadParameter) -> str:
     if not isinstance(error.__cause__, ValidationError):
         return error.message
     came = repr(error.__cause__.errors()[0]["input"])
-    return error.message if came in error.message else f"{error.message}; got {printable(came)}"
+    message = error.message.removeprefix("Value error, ")
+    return message if came in message else f"{message}; got {printable(came)}"
 
 
 def recalled_settings() -> Settings:

@@ -89,6 +89,19 @@ def test_a_data_set_that_could_not_be_downloaded_is_not_tried_again_at_once(
     assert failed_lately(tmp_path, str(use_case.data.dataset), datetime.now(UTC)) is None
 
 
+def test_first_data_that_cannot_be_read_is_told_by_its_key(tmp_path: Path, database_url: str) -> None:
+    settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
+    use_case = load_selected(settings.config_dirs, ["plans"])["plans"]
+    gone = use_case.model_copy(
+        update={
+            "data": use_case.data.model_copy(update={"dataset": None, "path": str(tmp_path / "gone.csv")})
+        }
+    )
+    context = LoopContext(settings, gone, database_url, Registry("http://127.0.0.1:1"))
+    with pytest.raises(SourceError, match=r"^`data\.path`: \S+gone\.csv"):
+        steps.ensure_data(context)
+
+
 def test_rows_from_elsewhere_are_learned_from_whatever_failed(
     tmp_path: Path, database_url: str, conn: psycopg.Connection[Any]
 ) -> None:
