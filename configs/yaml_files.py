@@ -185,7 +185,8 @@ def _reason(error: yaml.MarkedYAMLError, text: str) -> str:
 
 def _is_tab(text: str, mark: Any) -> bool:
     lines = text.split("\n")
-    return mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t"
+    place: str = lines[mark.line][mark.column :] if mark.line < len(lines) else ""
+    return place.startswith("\t")
 
 
 def _quoted(node: yaml.ScalarNode) -> str:

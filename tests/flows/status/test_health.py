@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -16,6 +15,7 @@ from flows.status.health import problem_of, read_health, settled_health
 from flows.status.reading import Status
 from flows.status.servers import ServerStatus
 from flows.status.use_cases import UseCaseStatus
+from tests.http_servers import running
 from tests.ports import free_port
 
 WELL = {"state": "serving", "version": 2, "refused": {}}
@@ -46,12 +46,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def service() -> Iterator[_Service]:
-    with _Service(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    with running(_Service(("127.0.0.1", 0), _Handler)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def settings_of(port: int) -> Settings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ import pytest
 from configs.settings import Settings, read_settings
 from flows.status.prefect import ABREAST, TIMEOUT, next_runs, pool_workers
 from flows.status.reading import read_status
+from tests.http_servers import running
 from tests.ports import closed_port
 
 AT = "2026-11-28T12:19:38+00:00"
@@ -52,12 +52,8 @@ def plain(body: Any) -> bytes:
 
 @pytest.fixture
 def prefect() -> Iterator[_Prefect]:
-    with _Prefect(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    with running(_Prefect(("127.0.0.1", 0), _Handler)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def settings_of(prefect: _Prefect) -> Settings:
