@@ -141,10 +141,10 @@ async def _reread(
     try:
         use_cases = load_selected(settings.config_dirs, settings.use_cases)
         entries = await asyncio.to_thread(_load_entries, use_cases, settings.work_pool)
-        others, _held = await asyncio.to_thread(_elsewhere, settings, own=1)
+        alone = sole and (await asyncio.to_thread(_elsewhere, settings, own=1))[0] is False
         async with get_client() as client:
             await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
-            await bring_deployments(client, entries, sole=sole and others is False)
+            await bring_deployments(client, entries, sole=alone)
     except (ConfigError, *PREFECT_AWAY) as error:
         log.warning("the configuration cannot be taken up, so all goes on as it was: %s", error)
         return None
@@ -154,9 +154,12 @@ async def _reread(
 async def prepare(client: PrefectClient, settings: Settings, entries: list[Entry], *, sole: bool) -> None:
     """Bring pool, deployments and left-over runs on the server into order."""
     await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
+    if not sole:
+        await bring_deployments(client, entries, sole=False)
+        return
     others, held = await asyncio.to_thread(_elsewhere, settings, own=0)
-    await bring_deployments(client, entries, sole=sole and others is False)
-    if not sole or others is None:
+    await bring_deployments(client, entries, sole=others is False)
+    if others is None:
         return
     if others:
         log.warning(
