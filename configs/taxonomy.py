@@ -26,7 +26,7 @@ LABELS_KEY = "labels"
 class TaxonomyEntry(BaseModel):
     """One label."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     keywords: tuple[str, ...] = ()
     """Words and phrases that indicate the label, in upper or lower case."""

@@ -17,4 +17,4 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 class Frozen(BaseModel):
     """Base of every configuration model: immutable, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -234,7 +234,7 @@ class Exportable(Protocol):
 class Params(BaseModel):
     """Base of an estimator's parameters: immutable, and unknown ones are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 P = TypeVar("P", bound=Params)

@@ -20,7 +20,7 @@ class FitInputs(BaseModel):
     Keys that a later Ratchet adds are passed over; what is None was not written down.
     """
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     rows: int | None = None
     """Rows that the fit was handed; a window and outliers are taken off them in it."""

@@ -32,7 +32,7 @@ _CPU = Path("/proc/cpuinfo")
 class Surroundings(BaseModel):
     """What fits a model, besides our code."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     python: str | None = None
     """Version of Python."""

@@ -50,7 +50,7 @@ M = TypeVar("M", bound=BaseModel)
 class Frozen(BaseModel):
     """Base of the documents in an artifact: immutable, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Parity(Frozen):

@@ -13,7 +13,7 @@ from configs.loading import load_use_cases, parse_use_case
 from configs.schema import UseCase
 from configs.variables import TOLD_TO_CHILDREN, variables
 from flows.cli import app
-from flows.reference import configuration_page, estimators, keys
+from flows.reference.page import configuration_page, estimators, keys
 from flows.retrain.tracking import _calibration_metrics, _cost_metrics, _record_metrics
 from models.gate.limits.calibration import Calibration
 from models.gate.limits.costs import Costs

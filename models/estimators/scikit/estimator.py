@@ -46,7 +46,7 @@ SCORED_ROWS = 2000
 class SklearnParams(Params):
     """Parameters of `sklearn`; those not named here are those of the class."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     class_: str | None = Field(None, alias="class")
     """Import path of a classifier; or give `steps`."""

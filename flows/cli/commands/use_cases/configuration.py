@@ -34,8 +34,9 @@ def schema() -> None:
     Example: [bold]ratchet schema > use-case.schema.json[/bold]
     """
     from configs.schema import UseCase
+    from flows.reference.docstrings import DocumentedSchema
 
-    print_json(UseCase.model_json_schema())
+    print_json(UseCase.model_json_schema(schema_generator=DocumentedSchema))
 
 
 def example(

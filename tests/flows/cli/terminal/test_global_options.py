@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from configs.schema import UseCase
 from flows.cli import app
+from flows.reference.docstrings import DocumentedSchema
 
 COMMANDS = sorted(
     str(command.callback.__name__).replace("_", "-")
@@ -77,7 +78,8 @@ def test_help_imports_nothing_slow() -> None:
 
 
 def test_schema_describes_the_use_case() -> None:
-    assert json.loads(ratchet("schema").stdout) == UseCase.model_json_schema()
+    printed = json.loads(ratchet("schema").stdout)
+    assert printed == UseCase.model_json_schema(schema_generator=DocumentedSchema)
 
 
 @pytest.mark.parametrize("request_body", [False, True])

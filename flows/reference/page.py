@@ -1,12 +1,8 @@
-"""The page docs/configuration.md, written from the schema, the estimators and the settings themselves.
-
-python -m flows.reference > docs/configuration.md
-"""
+"""The page docs/configuration.md, written from the schema, the estimators and the settings themselves."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from types import NoneType, UnionType
@@ -18,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from configs.schema import UseCase
 from configs.variables import PREFIX, variables
+from flows.reference.docstrings import key_docstrings
 from models.estimators.catalogue import ESTIMATORS
 from models.estimators.contract import Params
 
@@ -89,7 +86,8 @@ def keys(model: type[BaseModel], prefix: str = "", told: set[type[BaseModel]] | 
 def _estimator(name: str, params: type[BaseModel]) -> str:
     about = inspect.cleandoc(inspect.getmodule(params).__doc__ or "").split("\n\n")[0]
     in_order = dict.fromkeys((*params.__annotations__, *params.model_fields))  # its own before inherited ones
-    rows = "".join(_row("", key, params.model_fields[key]) for key in in_order)
+    told = key_docstrings(params)
+    rows = "".join(_row("", key, params.model_fields[key], told.get(key)) for key in in_order)
     return f"### `{name}`\n\n{about}\n\n| parameter | value | default | |\n|---|---|---|---|\n{rows}"
 
 
@@ -102,7 +100,8 @@ def _sections(model: type[BaseModel], prefix: str, told: dict[type[BaseModel], s
     told[model] = prefix.removesuffix(".")
     title = f"### `{prefix.removesuffix('.')}`\n\n" if prefix else ""
     about = "" if not prefix else inspect.cleandoc(model.__doc__ or "").split("\n\n")[0] + "\n\n"
-    rows = "".join(_row(prefix, name, info) for name, info in model.model_fields.items())
+    docs = key_docstrings(model)
+    rows = "".join(_row(prefix, name, info, docs.get(name)) for name, info in model.model_fields.items())
     yield f"{title}{about}| key | value | default | |\n|---|---|---|---|\n{rows}"
     for name, info in model.model_fields.items():
         inner = _model_in(info.annotation)
@@ -112,10 +111,10 @@ def _sections(model: type[BaseModel], prefix: str, told: dict[type[BaseModel], s
             yield from _sections(inner, f"{prefix}{name}.", told)
 
 
-def _row(prefix: str, name: str, info: FieldInfo) -> str:
+def _row(prefix: str, name: str, info: FieldInfo, docstring: str | None) -> str:
     name = info.alias or name
     inner = _model_in(info.annotation)
-    about = inspect.cleandoc(info.description or (inner.__doc__ if inner else "") or "").replace("\n", " ")
+    about = inspect.cleandoc(docstring or (inner.__doc__ if inner else "") or "").replace("\n", " ")
     return f"| `{prefix}{name}` | {_kind(info)} | {_default(info)} | {about} |\n".replace("  ", " ")
 
 
@@ -183,7 +182,3 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         if model is not None:
             return model
     return None
-
-
-if __name__ == "__main__":
-    sys.stdout.write(configuration_page())
