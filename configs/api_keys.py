@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.errors import ConfigError
+from configs.near_names import meant, meant_choice
 from configs.security.origins import is_loopback
 from configs.settings import Settings
 from configs.yaml_files import DocumentError, read_yaml
@@ -28,6 +29,10 @@ KeyScope = Literal["read", "predict", "feedback", "train", "admin"]
 SCOPES: tuple[KeyScope, ...] = ("read", "predict", "feedback", "train", "admin")
 PREFIX = "ratchet_"
 """Begins every token, so that people and programs that look for leaked secrets know it."""
+NAME_FORM = r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$"
+ALLOWED_NAME = "a letter or digit, then up to 63 of letters, digits and _.@-"
+_SPELLED = {"name": ALLOWED_NAME, "sha256": "64 hexadecimal digits in small letters"}
+"""What the patterns of a key say, for people."""
 _HEAD = "# API keys of Ratchet, written by `ratchet keys`. Only hashes are kept: a lost key is made anew.\n"
 
 
@@ -36,7 +41,7 @@ class ApiKey(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+    name: Annotated[str, Field(pattern=NAME_FORM)]
     """Name of its owner, which the ledger shows as actor."""
     scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -114,8 +119,9 @@ def remove_key(path: Path, name: str) -> ApiKey:
     keys = read_keys(path)
     removed = next((key for key in keys if key.name == name), None)
     if removed is None:
-        names = ", ".join(key.name for key in keys) or "none"
-        raise KeyFileError(path, f"there is no key '{name}'; known: {names}")
+        names = [key.name for key in keys]
+        known = ", ".join(names) or "none"
+        raise KeyFileError(path, f"there is no key '{name[:80]}'{meant(name, names)}; known: {known}")
     _write(path, [key for key in keys if key is not removed])
     return removed
 
@@ -155,4 +161,6 @@ def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])[:80] or "the file"
     allowed = problem["msg"].removeprefix("Input should be ")
-    return f"{where}: got {problem['input']!r:.80}; allowed: {allowed}"
+    if problem["type"] == "string_pattern_mismatch":
+        allowed = _SPELLED.get(str(problem["loc"][-1]), allowed)
+    return f"{where}: got {problem['input']!r:.80}; allowed: {allowed}{meant_choice(problem)}"

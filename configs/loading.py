@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from configs.combinations import estimator_problem, vectors_problem
 from configs.errors import ConfigError, UnknownUseCase
-from configs.near_names import meant
+from configs.near_names import meant, meant_choice
 from configs.pretrained.picture_models import picture_model_problem
 from configs.pretrained.text_models import is_named, text_model_problem
 from configs.schema import UseCase
@@ -280,7 +280,8 @@ def _message(source: Path, problem: Any, raw: Any) -> str:
     if problem["type"] == "value_error":
         return f"{source}: {key}: {message}"
     value = repr(problem["input"])
-    return f"{source}: {key}: got {value[:MAX_SHOWN]}; {message[0].lower()}{message[1:]}{_quotes(problem)}"
+    told = f"{message[0].lower()}{message[1:]}{meant_choice(problem)}{_quotes(problem)}"
+    return f"{source}: {key}: got {value[:MAX_SHOWN]}; {told}"
 
 
 def _quotes(problem: Any) -> str:

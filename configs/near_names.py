@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 NEAR = 0.75
 """Least likeness of two names (`difflib`): one letter wrong, missing, too many or swapped in four."""
+
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:
@@ -24,6 +28,18 @@ def meant(name: str, allowed: Iterable[str]) -> str:
     """` (is 'x' meant?)`, to stand behind a name that is not allowed; empty where none is near."""
     near = nearest(name, allowed)
     return "" if near is None else f" (is '{near}' meant?)"
+
+
+def meant_choice(problem: Mapping[str, Any]) -> str:
+    """The same of a problem that pydantic found, where one of some words is allowed; else empty.
+
+    >>> meant_choice({"type": "literal_error", "input": "reed", "ctx": {"expected": "'read' or 'admin'"}})
+    " (is 'read' meant?)"
+    """
+    came = problem["input"]
+    if problem["type"] not in ("literal_error", "enum") or not isinstance(came, str):
+        return ""
+    return meant(came, _QUOTED.findall(problem["ctx"]["expected"]))
 
 
 def misspelt(missing: Collection[str], strays: Iterable[str], names: Collection[str]) -> dict[str, str]:

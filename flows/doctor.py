@@ -20,6 +20,7 @@ from configs.addresses.web_url import shown
 from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
 from configs.loading import load_selected, load_use_cases
+from configs.near_names import meant
 from configs.pretrained.text_models import links_left_out
 from configs.schema import UseCase
 from configs.security.home import readable_by_others
@@ -175,7 +176,7 @@ def _links_to_nothing(settings: Settings, use_cases: Iterable[UseCase]) -> list[
     known = sorted(load_use_cases(settings.config_dirs))
     return [
         f"{one.name}: chain.links[{place}].use_case: got '{link.use_case}', which no file describes; "
-        f"allowed: {', '.join(known)}"
+        f"allowed: {', '.join(known)}{meant(link.use_case, known)}"
         for one in use_cases
         for place, link in enumerate(one.chain.links if one.chain else ())
         if link.use_case is not None and link.use_case not in known

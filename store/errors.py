@@ -30,6 +30,8 @@ StoreError
 
 from __future__ import annotations
 
+from configs.near_names import meant
+
 
 class StoreError(Exception):
     """Base of everything that this layer raises on purpose."""
@@ -77,8 +79,10 @@ class UnknownSource(StoreError):
     """No label of a use case is of this source."""
 
     def __init__(self, use_case: str, name: str, names: list[str]) -> None:
-        shown = ", ".join(names[:20]) or "none"
-        super().__init__(f"'{use_case}' has no labels of a source '{name[:80]}'; those that it has: {shown}")
+        shown, near = ", ".join(names[:20]) or "none", meant(name, names)
+        super().__init__(
+            f"'{use_case}' has no labels of a source '{name[:80]}'{near}; those that it has: {shown}"
+        )
 
 
 class FileBusy(StoreError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from configs.near_names import meant
 from configs.pretrained.text_models import is_named
 
 
@@ -39,6 +40,6 @@ def picture_model_problem(model: str) -> str | None:
     Whether its package is installed matters where models learn alone: each version carries what it needs.
     """
     if is_named(model) and model not in PICTURE_MODELS:
-        known = ", ".join(PICTURE_MODELS)
-        return f"got '{model}'; allowed: {known}, or a folder with model.onnx (./folder)"
+        known, near = ", ".join(PICTURE_MODELS), meant(model, PICTURE_MODELS)
+        return f"got '{model}'{near}; allowed: {known}, or a folder with model.onnx (./folder)"
     return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from configs.near_names import meant
 from configs.schema import ChallengerConfig, UseCase
 
 TOKENIZERS = "tokenizers"
@@ -77,8 +78,9 @@ def text_model_problem(model: str) -> str | None:
     A server needs the tokenizers only: the rest travels in each version.
     """
     if is_named(model) and model not in TEXT_MODELS:
-        known = ", ".join(TEXT_MODELS)
-        return f"got '{model}'; allowed: {known}, or a folder with model.onnx and tokenizer.json (./folder)"
+        known, near = ", ".join(TEXT_MODELS), meant(model, TEXT_MODELS)
+        folder = "a folder with model.onnx and tokenizer.json (./folder)"
+        return f"got '{model}'{near}; allowed: {known}, or {folder}"
     if not is_installed(TOKENIZERS):
         return f"'{model}' needs the package {TOKENIZERS}, which is not installed; run: {EXTRA}"
     return None

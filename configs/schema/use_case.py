@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from configs.compute.address import read_compute
+from configs.near_names import meant
 from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import FeaturesConfig, ImageFeatures, TextFeatures
@@ -82,7 +83,8 @@ class UseCase(Frozen):
         """What to say of a canary's key that is no field."""
         if key == self.record.group:
             return f"got '{key}', the group; leave `key` out: records of a group are answered by one version"
-        return f"got '{key}'; allowed: the fields {', '.join(field.name for field in self.record.fields)}"
+        names = [field.name for field in self.record.fields]
+        return f"got '{key}'; allowed: the fields {', '.join(names)}{meant(key, names)}"
 
     @field_validator("compute")
     @classmethod
@@ -105,7 +107,10 @@ class UseCase(Frozen):
             raise ValueError(f"kind mixed: field '{images[0]}' is an image; use `kind: image`")
         names = [field.name for field in self.record.fields]
         if unknown := sorted(set(self.drift.ignore) - set(names)):
-            raise ValueError(f"drift.ignore: got '{unknown[0]}'; allowed: the fields {', '.join(names)}")
+            near = meant(unknown[0], names)
+            raise ValueError(
+                f"drift.ignore: got '{unknown[0]}'; allowed: the fields {', '.join(names)}{near}"
+            )
         key = None if self.serving.canary is None else self.serving.canary.key
         if key is not None and key not in names:
             raise ValueError(f"serving.canary.key: {self.describe_unknown_key(key)}")
@@ -163,7 +168,8 @@ class UseCase(Frozen):
                 continue
             key, made = f"chain.links[{place}].challenger", challengers.get(link.challenger)
             if made is None:
-                raise ValueError(f"{key}: got '{link.challenger}'; allowed: {', '.join(challengers)}")
+                near = meant(link.challenger, challengers)
+                raise ValueError(f"{key}: got '{link.challenger}'; allowed: {', '.join(challengers)}{near}")
             if made.fit == "warm":
                 raise ValueError(f"{key}: got '{link.challenger}', with fit warm; allowed: one with fit full")
         if all(one.fit == "warm" for one in self.candidates):
@@ -183,7 +189,7 @@ class UseCase(Frozen):
                 came = f"'{one.field}'" if kind is None else f"'{one.field}', of type {kind}"
                 raise ValueError(
                     f"{key}.field: got {came}; allowed: fields of type {', '.join(SLICED)}: "
-                    f"{', '.join(sliced) or 'there are none'}"
+                    f"{', '.join(sliced) or 'there are none'}{meant(one.field, sliced)}"
                 )
             if bool(one.ranges) != (kind in RANGED):
                 allowed = "named ranges, such as {low: [null, 10]}" if kind in RANGED else "none"

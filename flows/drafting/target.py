@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
+from configs.near_names import meant
 from configs.schema.target import Task
 from features.records.labels import MAX_LENGTH
 from features.records.spellings import NEVER_VALUES, parse_number, spell_word, trim, word_of
@@ -84,7 +85,7 @@ def check_task(task: str | None) -> Task | None:
     found = next((one for one in known if one == task), None)
     if task is not None and found is None:
         hint = "; regression is not supported" if "regr" in task else ""
-        raise CannotDraft(f"--task: got '{task}'; allowed: {', '.join(known)}{hint}")
+        raise CannotDraft(f"--task: got '{task}'; allowed: {', '.join(known)}{meant(task, known)}{hint}")
     return found
 
 

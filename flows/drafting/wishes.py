@@ -57,7 +57,7 @@ def with_positive(target: Target, positive: str | None) -> Target:
         return target
     if target.task != "binary" or positive not in target.classes:
         allowed = (
-            " or ".join(f"'{one}'" for one in target.classes)
+            " or ".join(f"'{one}'" for one in target.classes) + meant(positive, target.classes)
             if target.task == "binary"
             else "two classes only"
         )

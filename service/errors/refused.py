@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
 
-from configs.near_names import meant
+from configs.near_names import meant, meant_choice
 from service.errors.base import ServiceError
 
 SHOWN = 20
@@ -289,4 +289,5 @@ def option_error(error: ValidationError, model: type[BaseModel]) -> Invalid:
         near = meant(str(problem["loc"][-1]), model.model_fields)
         return Invalid(f"unknown option '{key:.80}'; allowed: one of {', '.join(model.model_fields)}{near}")
     allowed = problem["msg"].removeprefix("Input should be ")
-    return Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}")
+    near = meant_choice(problem)
+    return Invalid(f"option '{key}': got {problem['input']!r:.80}; allowed: {allowed}{near}")

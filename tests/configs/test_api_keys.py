@@ -55,8 +55,14 @@ def test_the_mode_of_a_file_and_a_link_to_it_stay(path: Path) -> None:
     ("name", "scopes", "message"),
     [
         ("shop", ["predict"], "key 'shop' is there already"),
-        ("two words", ["predict"], "name: got 'two words'"),
+        ("two words", ["predict"], "name: got 'two words'; allowed: a letter or digit, then up to 63 of"),
         ("x", ["write"], "scopes.0: got 'write'; allowed: 'read', 'predict', 'feedback', 'train' or 'admin'"),
+        (
+            "x",
+            ["trian"],
+            "scopes.0: got 'trian'; allowed: 'read', 'predict', 'feedback', 'train' or 'admin' "
+            "(is 'train' meant?)",
+        ),
         ("x", [], "scopes: got ()"),
     ],
 )

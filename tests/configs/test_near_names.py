@@ -54,6 +54,12 @@ def test_nothing_stands_behind_a_name_that_is_near_none() -> None:
             "windows: unknown key (is 'window' meant?)",
         ),
         ({"retrain": {"window": 5}}, "retrain.window: unknown key; "),
+        ({"kind": "tabulr"}, "'text' or 'mixed' (is 'tabular' meant?)"),
+        ({"drift": {"ignore": ["txt"]}}, "allowed: the fields text (is 'text' meant?)"),
+        (
+            {"features": {"text": {"meaning": {"model": "minilmm"}}}},
+            "features.text.meaning.model: got 'minilmm' (is 'minilm' meant?); allowed: ",
+        ),
     ],
 )
 def test_the_key_that_is_nearest_at_its_place_is_named(change: dict[str, Any], told: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
 
 from configs.settings import read_settings
-from flows.cli.terminal.arguments import Json
+from flows.cli.terminal.arguments import Json, not_one_of
 from flows.cli.terminal.output import print_json, progress_console, result_console, table
 
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")]
@@ -38,10 +39,14 @@ def add(
 
     Example: [bold]ratchet keys add shop --scope predict --scope feedback[/bold]
     """
-    from configs.api_keys import add_key
+    from configs.api_keys import ALLOWED_NAME, NAME_FORM, SCOPES, add_key
 
+    if re.match(NAME_FORM, name) is None:
+        raise typer.BadParameter(f"got '{name[:80]}'; allowed: {ALLOWED_NAME}", param_hint="NAME")
+    if unknown := [one for one in scope if one not in SCOPES]:
+        raise not_one_of(unknown[0], SCOPES, "--scope")
     path = read_settings().api_keys
-    token = add_key(path, name, scope)  # type: ignore[arg-type]  # checked where the key is made
+    token = add_key(path, name, scope)  # type: ignore[arg-type]  # they are among SCOPES
     if as_json:
         print_json({"name": name, "scopes": scope, "key": token, "file": str(path)})
     else:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+
+from configs.near_names import meant
 
 Name = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")]
 OptionalName = Annotated[
@@ -15,3 +18,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 Version = Annotated[
     int | None, typer.Option("--version", min=1, help="A version number; default: production.")
 ]
+
+
+def not_one_of(came: str, allowed: Sequence[str], option: str) -> typer.BadParameter:
+    """The complaint about a value that is none of those allowed."""
+    return typer.BadParameter(
+        f"got '{came:.80}'; allowed: {', '.join(allowed)}{meant(came, allowed)}", param_hint=option
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 
 from configs.errors import ConfigError
 from configs.logs import configure_logs
+from configs.near_names import meant
 from configs.security.printable import printable
 from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from configs.schema import UseCase
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_QUOTED = re.compile(r"'([^']*)'")
 FAILED = 1
 USAGE = 2
 
@@ -104,13 +107,16 @@ def main(
 
 
 def _with_what_came(error: typer.BadParameter) -> str:
-    """The complaint about an option's value, with that value where it is not told: a number is asked for."""
+    """The complaint about an option's value, with what was probably meant, or with that value where it is
+    not told: a number is asked for."""
     from pydantic import ValidationError  # which Typer reads values by
 
     if not isinstance(error.__cause__, ValidationError):
         return error.message
-    came = repr(error.__cause__.errors()[0]["input"])
-    message = error.message.removeprefix("Value error, ")
+    problem = error.__cause__.errors()[0]
+    came, message = repr(problem["input"]), error.message.removeprefix("Value error, ")
+    if " is not one of " in message:
+        return message.removesuffix(".") + meant(str(problem["input"]), _QUOTED.findall(message)[1:])
     return message if came in message else f"{message}; got {printable(came)}"
 
 

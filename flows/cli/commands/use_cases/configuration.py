@@ -13,7 +13,7 @@ import yaml
 
 from configs.security.umask import user_umask
 from configs.settings import CHECKOUT
-from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.arguments import Json, Name, not_one_of
 from flows.cli.terminal.global_options import named_use_case, recalled_settings
 from flows.cli.terminal.output import print_json, result_console, styled
 
@@ -156,7 +156,7 @@ def check_encoder(
 
 def _ensure_kind(kind: str | None, kinds: Sequence[str]) -> None:
     if kind is not None and kind not in kinds:
-        raise typer.BadParameter(f"got {kind!r} for --kind; allowed: {', '.join(kinds)}")
+        raise not_one_of(kind, kinds, "--kind")
 
 
 def _tell(what: str, name: str, laws: Iterator[Finding | str], *, as_json: bool) -> None:

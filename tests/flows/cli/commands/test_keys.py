@@ -48,14 +48,25 @@ def test_keys_are_listed_and_removed() -> None:
     ("arguments", "told"),
     [
         (["add", "shop"], "--scope"),
-        (["add", "shop", "--scope", "write"], "scopes.0: got 'write'; allowed: 'read', 'predict'"),
+        (
+            ["add", "shop", "--scope", "read", "--scope", "write"],
+            "--scope: got 'write'; allowed: read, predict, feedback, train, admin ",
+        ),
+        (["add", "shop", "--scope", "reed"], "train, admin (is 'read' meant?)"),
+        (["add", "../shop", "--scope", "read"], "NAME: got '../shop'; allowed: a letter or digit"),
         (["remove", "nobody"], "there is no key 'nobody'; known: none"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error(arguments: list[str], told: str) -> None:
     result = keys(*arguments)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert told in " ".join(result.stderr.replace("│", " ").split()) + " "
+    assert "keys.yaml" not in result.stderr or arguments[0] == "remove"
+
+
+def test_a_key_that_is_not_there_is_told_with_the_nearest() -> None:
+    keys("add", "shop", "--scope", "read")
+    assert "there is no key 'shpo' (is 'shop' meant?); known: shop" in keys("remove", "shpo").stderr
 
 
 def test_other_addresses_need_keys_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,3 +233,10 @@ def test_the_status_of_one_use_case_is_asked_for_by_its_name() -> None:
     refused = ratchet("status", "plan")
     assert refused.exit_code == 2
     assert refused.stderr.startswith("ratchet: unknown use case 'plan' (is 'plans' meant?); known: ")
+
+
+def test_one_of_some_words_is_told_with_the_nearest() -> None:
+    refused = ratchet("open", "prefct")
+    assert refused.exit_code == 2
+    told = " ".join(refused.stderr.replace("│", " ").split())
+    assert "'prefct' is not one of 'prefect', 'mlflow', 'page' (is 'prefect' meant?)" in told
