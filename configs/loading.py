@@ -16,7 +16,10 @@ from configs.near_names import meant, meant_choice
 from configs.pretrained.picture_models import picture_model_problem
 from configs.pretrained.text_models import is_named, text_model_problem
 from configs.schema import UseCase
+from configs.schema.base import describe_share
 from configs.schema.features import STANDARD
+from configs.schema.gate import describe_metrics
+from configs.schema.target import Task
 from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20
@@ -279,9 +282,13 @@ def _message(source: Path, problem: Any, raw: Any) -> str:
         return f"{source}: {key}: missing, and required"
     if problem["type"] == "value_error":
         return f"{source}: {key}: {message}"
-    value = repr(problem["input"])
-    told = f"{message[0].lower()}{message[1:]}{meant_choice(problem)}{_quotes(problem)}"
-    return f"{source}: {key}: got {value[:MAX_SHOWN]}; {told}"
+    value, task = problem["input"], _part(raw, "target").get("task")
+    if problem["loc"] == ("gate", "metric") and isinstance(value, str) and task in get_args(Task):
+        return f"{source}: {key}: {describe_metrics(value, task)}"
+    told = (
+        f"{message[0].lower()}{message[1:]}{meant_choice(problem)}{_quotes(problem)}{describe_share(problem)}"
+    )
+    return f"{source}: {key}: got {repr(value)[:MAX_SHOWN]}; {told}"
 
 
 def _quotes(problem: Any) -> str:

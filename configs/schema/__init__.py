@@ -12,8 +12,6 @@ from configs.schema.features import (
 )
 from configs.schema.files import FilesConfig
 from configs.schema.gate import (
-    MULTILABEL_METRICS,
-    SINGLE_LABEL_METRICS,
     GateConfig,
     Metric,
     ProbationConfig,
@@ -37,9 +35,7 @@ from configs.schema.training import (
 from configs.schema.use_case import Kind, UseCase
 
 __all__ = [
-    "MULTILABEL_METRICS",
     "POOL",
-    "SINGLE_LABEL_METRICS",
     "CanaryConfig",
     "ChainConfig",
     "ChainLink",

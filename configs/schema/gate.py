@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from configs.near_names import meant
 from configs.schema.base import Frozen
+from configs.schema.target import Task
 
 Metric = Literal[
     "accuracy",
@@ -24,8 +26,7 @@ Metric = Literal[
     "coverage_error",
 ]
 SINGLE_LABEL_METRICS = frozenset({"accuracy", "balanced_accuracy", "log_loss", "f1"})
-
-
+BINARY_METRICS = frozenset({"f1"})
 MULTILABEL_METRICS = frozenset(
     {
         "f1_micro",
@@ -36,6 +37,21 @@ MULTILABEL_METRICS = frozenset(
         "coverage_error",
     }
 )
+
+
+def metrics_for(task: Task) -> tuple[str, ...]:
+    """Metrics that can judge answers of a task."""
+    if task == "multilabel":
+        refused = SINGLE_LABEL_METRICS
+    else:
+        refused = MULTILABEL_METRICS | (frozenset() if task == "binary" else BINARY_METRICS)
+    return tuple(name for name in get_args(Metric) if name not in refused)
+
+
+def describe_metrics(came: str, task: Task) -> str:
+    """What to say of a metric that is none, or is for answers of another task."""
+    names = metrics_for(task)
+    return f"got '{came:.80}'; allowed for {task} targets: {', '.join(names)}{meant(came, names)}"
 
 
 class ShadowsConfig(Frozen):

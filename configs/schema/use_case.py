@@ -12,7 +12,7 @@ from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import FeaturesConfig, ImageFeatures, TextFeatures
 from configs.schema.files import FilesConfig
-from configs.schema.gate import MULTILABEL_METRICS, SINGLE_LABEL_METRICS, GateConfig, ProbationConfig
+from configs.schema.gate import GateConfig, ProbationConfig, describe_metrics, metrics_for
 from configs.schema.notify import NotifyConfig
 from configs.schema.record import RecordConfig
 from configs.schema.retention import RetentionConfig
@@ -116,11 +116,8 @@ class UseCase(Frozen):
             raise ValueError(f"serving.canary.key: {self.describe_unknown_key(key)}")
         if self.record.group == self.target.column:
             raise ValueError(f"record.group: got '{self.record.group}', the label; allowed: any other key")
-        if self.gate.metric == "f1" and self.target.task != "binary":
-            raise ValueError("gate metric f1 is for binary targets; use f1_macro or f1_weighted")
-        refused = SINGLE_LABEL_METRICS if self.target.task == "multilabel" else MULTILABEL_METRICS
-        if self.gate.metric in refused:
-            raise ValueError(f"gate metric {self.gate.metric} is not for {self.target.task} targets")
+        if self.gate.metric not in metrics_for(self.target.task):
+            raise ValueError(f"gate.metric: {describe_metrics(self.gate.metric, self.target.task)}")
         if self.gate.most_calibration_error is not None and self.target.task == "multilabel":
             raise ValueError("`gate.most_calibration_error` is for binary and multiclass targets")
         if self.chain is not None and self.target.task == "multilabel":

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from configs.errors import ConfigError
 from configs.schema import CanaryConfig, UseCase
+from configs.schema.base import describe_share
 
 
 def configured(use_case: UseCase, asked: Mapping[str, Any]) -> CanaryConfig:
@@ -25,7 +26,8 @@ def configured(use_case: UseCase, asked: Mapping[str, Any]) -> CanaryConfig:
         config = CanaryConfig.model_validate({**base.model_dump(), **asked})
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"{first['loc'][0]}: got {first['input']!r}; {first['msg']}") from error
+        told = f"{first['loc'][0]}: got {first['input']!r}; {first['msg']}{describe_share(first)}"
+        raise ConfigError(told) from error
     names = [field.name for field in use_case.record.fields]
     if config.key is not None and config.key not in names:
         raise ConfigError(f"key: {use_case.describe_unknown_key(config.key)}")

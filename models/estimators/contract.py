@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from configs.near_names import meant
+from configs.near_names import meant, meant_choice
 from models.errors import ParamError
 from models.estimators.arrays import EncodedRows, Features, Targets
 from models.estimators.checkpoints import Checkpoints
@@ -256,4 +256,5 @@ def read_params(estimator: str, schema: type[P], params: Mapping[str, Any]) -> P
             allowed = f"one of the parameters {', '.join(schema.model_fields)}{near}"
         else:
             allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            allowed += meant_choice(problem)
         raise ParamError(estimator, key, problem["input"], allowed) from error

@@ -35,8 +35,14 @@ def test_valid(raw: dict[str, Any]) -> None:
     [
         ({**TEXT, "record": {"fields": [NUMBER]}}, "kind text: every field must be a text"),
         ({**TEXT, "kind": "mixed", "record": {"fields": [IMAGE]}}, "kind mixed: field 'image' is an image"),
-        ({**TEXT, "gate": {"metric": "f1_micro"}}, "gate metric f1_micro is not for multiclass targets"),
-        ({**MANY, "gate": {"metric": "accuracy"}}, "gate metric accuracy is not for multilabel targets"),
+        (
+            {**TEXT, "gate": {"metric": "f1_micro"}},
+            "gate.metric: got 'f1_micro'; allowed for multiclass targets: accuracy, ",
+        ),
+        (
+            {**MANY, "gate": {"metric": "accuracy"}},
+            "gate.metric: got 'accuracy'; allowed for multilabel targets: f1_macro, ",
+        ),
         ({**MANY, "chain": {"links": [LINK]}}, "`chain` is for binary and multiclass targets"),
         ({**MANY, "target": {"task": "multilabel", "classes": ["a|b", "c"]}}, r"holds the separator '\|'"),
         (
@@ -92,3 +98,58 @@ def test_what_quotes_would_not_mend_is_not_to_be_quoted() -> None:
     with pytest.raises(ConfigError) as refused:
         parse_use_case({**TEXT, "target": {"classes": [["a"], "b"]}}, source=Path("a.yaml"))
     assert "quotes" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"training": {"holdout": {"fraction": 20}}},
+            "training.holdout.fraction: got 20; input should be less than 1; it is a share, 0.2 for 20 %",
+        ),
+        ({"training": {"holdout": {"fraction": 1}}}, "it is a share, 0.5 for 50 %"),
+        ({"training": {"holdout": {"fraction": "20%"}}}, "as a number; 20% is written 0.2"),
+        ({"training": {"holdout": {"fraction": "12,5 %"}}}, "as a number; 12,5 % is written 0.125"),
+        ({"serving": {"canary": {"share": 60}}}, "less than or equal to 0.5; it is a share, 0.25 for 25 %"),
+        ({"serving": {"audit": 5}}, "it is a share, 0.05 for 5 %"),
+        ({"gate": {"confidence": 95}}, "it is a share, 0.95 for 95 %"),
+        ({"chain": {"links": [{**LINK, "confidence": 100}]}}, "it is a share, 1 for 100 %"),
+        ({"labels": {"hold_back": {"contradicts": 15}}}, "it is a share, 0.15 for 15 %"),
+        ({"target": {"task": "multilabel", "thresholds": {"a": 30}}}, "it is a share, 0.3 for 30 %"),
+    ],
+)
+def test_percent_are_told_to_be_a_share(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case({**TEXT, **change}, source=Path("texts.yaml"))
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"training": {"validation": 90}}, {"gate": {"confidence": 0.4}}, {"drift": {"share": "much"}}]
+)
+def test_other_numbers_are_told_to_be_none(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case({**TEXT, **change}, source=Path("texts.yaml"))
+    assert "it is a share" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "metric", "told"),
+    [
+        ({"task": "binary", "classes": ["a", "b"]}, "f2", "f1_macro, f1_weighted, f1, roc_auc, log_loss"),
+        ({"task": "multiclass"}, "acuracy", "roc_auc, log_loss (is 'accuracy' meant?)"),
+        (
+            {"task": "multiclass"},
+            "f1",
+            "allowed for multiclass targets: accuracy, balanced_accuracy, f1_macro, ",
+        ),
+        ({"task": "multilabel"}, "acuracy", "hamming_loss, label_ranking_average_precision, coverage_error"),
+    ],
+)
+def test_of_metrics_those_of_the_task_are_told(target: dict[str, Any], metric: str, told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_use_case({**TEXT, "target": target, "gate": {"metric": metric}}, source=Path("texts.yaml"))
+    message = str(refused.value)
+    assert f"gate.metric: got '{metric}'; allowed for {target['task']} targets: " in message
+    assert told in message
+    assert ("f1_micro" in message) is (target["task"] == "multilabel")

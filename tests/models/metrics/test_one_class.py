@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from configs import schema
+from configs.schema.gate import metrics_for
+from configs.schema.target import Task
 from models.metrics.catalogue import METRICS, compute, positive_index, score
 from models.metrics.classes import confusion, score_classes
 
@@ -77,6 +79,8 @@ def test_a_task_has_its_metrics() -> None:
 
 def test_the_schema_allows_the_metrics_of_the_table() -> None:
     assert set(get_args(schema.Metric)) == set(METRICS)
+    for task in get_args(Task):
+        assert set(metrics_for(task)) == {name for name, one in METRICS.items() if task in one.tasks}
 
 
 def test_f1_speaks_of_the_positive_class() -> None:
