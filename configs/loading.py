@@ -282,9 +282,10 @@ def _message(source: Path, problem: Any, raw: Any) -> str:
         return f"{source}: {key}: missing, and required"
     if problem["type"] == "value_error":
         return f"{source}: {key}: {message}"
-    value, task = problem["input"], _part(raw, "target").get("task")
-    if problem["loc"] == ("gate", "metric") and isinstance(value, str) and task in get_args(Task):
-        return f"{source}: {key}: {describe_metrics(value, task)}"
+    value, tasks = problem["input"], get_args(Task)
+    named: Task | None = next((one for one in tasks if one == _part(raw, "target").get("task")), None)
+    if problem["loc"] == ("gate", "metric") and isinstance(value, str) and named is not None:
+        return f"{source}: {key}: {describe_metrics(value, named)}"
     told = (
         f"{message[0].lower()}{message[1:]}{meant_choice(problem)}{_quotes(problem)}{describe_share(problem)}"
     )

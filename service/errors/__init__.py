@@ -4,6 +4,7 @@ ServiceError
 ├── BadRequest            400  the body cannot be read at all
 │   ├── NotJson
 │   ├── NotCsv
+│   ├── UnknownQuery
 │   ├── WrongEncoding     415
 │   └── WrongMediaType    415
 ├── Unauthorized          401
@@ -109,6 +110,7 @@ from service.errors.refused import (
     UnknownJob,
     UnknownLabel,
     UnknownPrediction,
+    UnknownQuery,
     UnknownUseCase,
     VersionDamaged,
     VersionNotFound,
@@ -162,6 +164,7 @@ __all__ = [
     "UnknownJob",
     "UnknownLabel",
     "UnknownPrediction",
+    "UnknownQuery",
     "UnknownUseCase",
     "Untrained",
     "VersionDamaged",

@@ -63,14 +63,32 @@ class WrongEncoding(BadRequest):
         )
 
 
+class UnknownQuery(BadRequest):
+    """A query with a key that the call does not take, or with one twice."""
+
+    def __init__(self, key: str, keys: Iterable[str], *, twice: bool = False) -> None:
+        allowed = sorted(keys)
+        if twice:
+            told = f"query '{key[:80]}': came more than once; allowed: once"
+        else:
+            near = meant(key[:80], allowed)
+            told = f"unknown query key '{key[:80]}'{near}; allowed: {', '.join(allowed) or 'none here'}"
+        super().__init__(told, {"key": key[:80], "allowed": allowed})
+
+
 class NotFound(ServiceError):
-    """A path that no route has."""
+    """A path that no route has.
+
+    Args:
+        routes: paths of those that may have been meant.
+    """
 
     status = 404
     code = "not_found"
 
-    def __init__(self, method: str, path: str) -> None:
-        super().__init__(f"no route {method} {path[:200]}; the routes are listed at /docs.json")
+    def __init__(self, method: str, path: str, routes: Iterable[str] = ()) -> None:
+        near = meant(path[:200], routes)
+        super().__init__(f"no route {method} {path[:200]}{near}; the routes are listed at /docs.json")
 
 
 class UnknownUseCase(NotFound):
@@ -80,8 +98,11 @@ class UnknownUseCase(NotFound):
 
     def __init__(self, name: str, use_cases: Iterable[str]) -> None:
         names = sorted(use_cases)
+        near = meant(name[:80], names)
         ServiceError.__init__(
-            self, f"unknown use case '{name[:80]}'; known: {', '.join(names) or 'none'}", {"known": names}
+            self,
+            f"unknown use case '{name[:80]}'{near}; known: {', '.join(names) or 'none'}",
+            {"known": names},
         )
 
 

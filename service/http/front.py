@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -46,6 +46,7 @@ from service.http.exchange import (
     send_stream,
     stream_headers,
 )
+from service.http.query_params import ensure_known_keys
 from service.http.request_ids import request_id, with_request_id
 
 Handler = Callable[[Scope, Receive], Awaitable[bytes | Reply | Stream]]
@@ -65,6 +66,8 @@ class Route:
     Args:
         full: whether more requests wait behind it than can be answered soon.
         always: answers however much is in hand.
+        query: keys that its query may have; None: it may have any, as clients of other protocols and caches
+            add some.
         at_once: answers small requests without ASGI, where its one method is POST.
     """
 
@@ -75,9 +78,11 @@ class Route:
         full: Callable[[], bool] | None = None,
         *,
         always: bool = False,
+        query: Collection[str] | None = None,
         at_once: AtOnce | None = None,
     ) -> None:
         self.at_once = at_once
+        self.query = query
         self.methods = dict(methods)
         if "GET" in methods:  # the same headers; the server below sends no body
             self.methods.setdefault("HEAD", methods["GET"])
@@ -179,6 +184,8 @@ class Front:
         if handler is None or route is None:
             await self._beyond(routes, route, scope, receive, send)
             return None
+        if scope["query_string"] and route.query is not None:
+            ensure_known_keys(scope, route.query)
         if route.always:
             answer = await handler(scope, receive)
         else:
@@ -324,11 +331,25 @@ class Front:
             named = _USE_CASE_PATH.match(path)
             if named is not None and named[1] not in routes.use_cases:
                 raise UnknownUseCase(named[1], routes.use_cases)
-            raise NotFound("GET" if method == "HEAD" else method, path)  # in the same words, so as long
+            known = self._near_paths(path)
+            raise NotFound(
+                "GET" if method == "HEAD" else method, path, known
+            )  # in the same words, so as long
         if method in READING:
             await self._app(scope, receive, reshaped(scope, send))
         else:
             await self._pass_work_on(routes.admission, scope, receive, send)
+
+    def _near_paths(self, path: str) -> list[str]:
+        """Paths of our own that may have been meant: of the same use case, or of none."""
+        use_case = _USE_CASE_PATH.match(path)
+        own = path[: use_case.end() + 1] if use_case is not None else ""
+        folders = self._routes.folders if self._routes is not None else {}
+        name = path.rpartition("/")[2]
+        below = [f"{folder}/{name}" for folder in folders if folder.startswith(own)] if name else []
+        if own:
+            return [one for one in (*self._table, *below) if one.startswith(own) and ANY not in one]
+        return [one for one in (*self._table, *below) if not _USE_CASE_PATH.match(one) and ANY not in one]
 
     async def _pass_work_on(self, admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:
         """To BentoML, within the limits of our own routes."""

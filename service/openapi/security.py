@@ -1,4 +1,4 @@
-"""Adds to every operation of the OpenAPI document what holds for all: API keys, scopes, and limits."""
+"""Adds to every operation of the OpenAPI document what holds for all: keys, scopes, queries, and limits."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ SCHEMES: Schema = {
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same key."},
 }
 _RETRY: Schema = {"Retry-After": header(INTEGER, "Seconds to wait.")}
+_OTHERS = ("/invocations", "/ping", "/version")
+"""How paths end that are of MLflow's protocol, whose queries may say anything."""
 _FOREIGN = "a page of another site sent it (`cross_site`), or to another host (`wrong_host`)."
 
 
@@ -46,6 +48,10 @@ def _secure(method: str, path: str, operation: Schema) -> None:
     else:
         operation["security"] = []
         responses["403"] = error_response(_FOREIGN)
+    if path.startswith("/v1/") and not path.endswith(_OTHERS):
+        responses.setdefault(
+            "400", error_response("The query has a key that is not read here, or one twice.")
+        )
     if "requestBody" in operation:
         responses["408"] = error_response("The request came too slowly.")
     if method not in READING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 import orjson
 
 from configs.schema import UseCase
@@ -13,6 +11,7 @@ from service.feedback.intake import FeedbackIntake
 from service.http.access import caller_of, source_of
 from service.http.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.http.front import Handler
+from service.http.query_params import query_text
 from service.routes.labels import read_items
 from service.runs import retraining
 from service.runs.progress import MOST_SEQ, ProgressStreams
@@ -90,9 +89,8 @@ def _status(database: Database, threads: ThreadPool, use_case: UseCase, slot: Sl
 
 def _progress(database: Database, threads: ThreadPool, streams: ProgressStreams, name: str) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> Stream:
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        last_event = _last_event(header(scope, b"last-event-id") or query.get("last_event_id", [""])[-1])
-        asked_run = query.get("run_id", [None])[-1]
+        last_event = _last_event(header(scope, b"last-event-id") or query_text(scope, "last_event_id") or "")
+        asked_run = query_text(scope, "run_id") or None
         run_id = await threads.run(retraining.find_followed, database, name, asked_run)
         client = scope.get("client")
         return Stream(streams.follow(run_id, last_event, client[0] if client else ""))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from urllib.parse import parse_qs
 
 from service.answers.decoding import Decoding
 from service.errors import Invalid
@@ -12,6 +11,7 @@ from service.feedback.taking_back import MOST_REASON, take_back_label
 from service.http.access import caller_of, source_of
 from service.http.exchange import SMALL_BODY, Receive, Scope, last_name, read_body
 from service.http.front import Handler
+from service.http.query_params import query_text
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
 
@@ -54,8 +54,7 @@ def _reason(scope: Scope) -> str:
     Raises:
         Invalid: it is too long, or has a NUL in it.
     """
-    query: dict[str, list[str]] = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    text: str = query.get("reason", [""])[-1].strip()
+    text = (query_text(scope, "reason") or "").strip()
     if len(text) > MOST_REASON or "\0" in text:
         raise Invalid(
             f"query 'reason': got {text[:40]!r}, {len(text)} characters; allowed: {MOST_REASON} without a NUL"

@@ -18,6 +18,7 @@ from service.page.fields import describe_fields
 from service.protocols.inference_routes import inference_folders, inference_table
 from service.protocols.scoring import scoring_table
 from service.replicas.readiness import Readiness
+from service.routes import query_keys
 from service.routes.answers import job_state, keeping_labels, predict, predict_at_once, recommend, submit_job
 from service.routes.control import control_handlers
 from service.routes.labels import read_items, take_label_back
@@ -54,7 +55,13 @@ def make_routes(parts: Parts) -> RouteTable:
             full = parts.slots[name].is_full if route in BATCHED else None
             observe = parts.metrics.answers.observer(name, route)
             at_once = predict_at_once(parts.slots[name]) if route == "predict" else None
-            table[f"/v1/{name}/{route}"] = Route({method: handler}, observe, full, at_once=at_once)
+            table[f"/v1/{name}/{route}"] = Route(
+                {method: handler},
+                observe,
+                full,
+                query=query_keys.OF_USE_CASE.get(route, query_keys.NONE),
+                at_once=at_once,
+            )
     table["/readyz"] = Route({"GET": _ready(parts.readiness)}, always=True)
     table["/health"] = Route({"GET": _health(parts.health)}, always=True)
     table["/docs.json"] = Route({"GET": _constant(write_openapi(parts.use_cases))})
@@ -84,7 +91,9 @@ def _handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
 def _folders(parts: Parts) -> dict[str, Route]:
     jobs = {
         f"/v1/{name}/predictions": Route(
-            {"GET": job_state(parts.jobs[name], parts.threads)}, parts.metrics.answers.observer(name, "job")
+            {"GET": job_state(parts.jobs[name], parts.threads)},
+            parts.metrics.answers.observer(name, "job"),
+            query=query_keys.NONE,
         )
         for name in parts.use_cases
     }
@@ -92,6 +101,7 @@ def _folders(parts: Parts) -> dict[str, Route]:
         f"/v1/{name}/replays": Route(
             {"GET": read_replay(parts.home, parts.replays, parts.threads, name)},
             parts.metrics.answers.observer(name, "replay"),
+            query=query_keys.NONE,
         )
         for name in parts.use_cases
     }
@@ -99,10 +109,11 @@ def _folders(parts: Parts) -> dict[str, Route]:
         f"/v1/{name}/feedback": Route(
             {"DELETE": take_label_back(parts.database, parts.threads, name)},
             parts.metrics.answers.observer(name, "forget"),
+            query=query_keys.TAKING_BACK,
         )
         for name in parts.use_cases
     }
-    trace = {"/v1/trace": Route({"GET": _trace(parts.tracer, parts.threads)})}
+    trace = {"/v1/trace": Route({"GET": _trace(parts.tracer, parts.threads)}, query=query_keys.NONE)}
     return jobs | replays | labels | inference_folders(parts) | trace
 
 
