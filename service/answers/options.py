@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from service.answers.requests import parse_object
+from service.answers.requests import ensure_no_key_twice
 from service.errors import option_error
 
 M = TypeVar("M", bound=BaseModel)
@@ -17,11 +17,12 @@ def read_options(body: bytes, model: type[M]) -> M:
 
     Raises:
         NotJson: it is no JSON.
+        RepeatedKey: an option is there twice.
         Invalid: an option is unknown or not allowed; the message names the first.
     """
     if not body.strip():
         return model()
     try:
-        return model.model_validate(parse_object(body), strict=True)
+        return model.model_validate(ensure_no_key_twice(body), strict=True)
     except ValidationError as error:
         raise option_error(error, model) from error

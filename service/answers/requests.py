@@ -23,6 +23,7 @@ import orjson
 from configs.near_names import nearest
 from configs.schema import FieldConfig
 from features.errors import Problem
+from features.files.readers.repeated_keys import describe_repeated, find_repeated
 from features.records.contract import Columns, LabelContract, RecordContract, concat
 from features.records.error_messages import describe
 from features.records.fields import Field
@@ -30,7 +31,7 @@ from features.records.ids import is_plain_id, read_id
 from features.records.scalars.numbers import load_numbers
 from features.records.scalars.texts import load_words
 from service.answers.record_types import BYTES, request_type
-from service.errors import SHOWN, Invalid, NotJson
+from service.errors import SHOWN, Invalid, NotJson, RepeatedKey
 
 SMALL_PICTURE = 64 * 64 * 3
 """Numbers of a shape, up to which a picture is decoded in a fraction of a millisecond."""
@@ -117,6 +118,7 @@ class RequestReader:
 
         Raises:
             NotJson: the body is no JSON.
+            RepeatedKey: labels came with it, and a key is there twice.
             Invalid: something in it is refused; all problems are listed, the first 20 in full.
         """
         return self.read_fast(body) or self._read_slowly(body)
@@ -125,7 +127,8 @@ class RequestReader:
         """Decode and check a request that is as it should be; None: `read` has to see. Decodes no pictures.
 
         Raises:
-            Invalid: a label that came with it is refused.
+            RepeatedKey: labels came with it, and a key is there twice.
+            Invalid: one of them is refused.
         """
         try:
             request = self._decode(body)
@@ -152,7 +155,10 @@ class RequestReader:
             if not all(map(is_plain_id, arrived, repeat(self.contract.record.missing))):
                 return None
             groups = [None if group is None else str(group) for group in arrived]
-        labels = None if request.labels is None else self._check_labels(request.labels, len(rows))
+        labels = None
+        if request.labels is not None:
+            ensure_no_key_twice(body)
+            labels = self._check_labels(request.labels, len(rows))
         return PredictRequest(len(rows), rows, None, ids, labels, groups)
 
     def check(self, records: Sequence[Any]) -> PredictRequest:
@@ -276,6 +282,7 @@ class RequestReader:
         incoming = self.check(records)
         labels = content.get("labels")
         if labels is not None:
+            ensure_no_key_twice(body)
             if not isinstance(labels, list):
                 raise Invalid(f"field 'labels': got {describe(labels)}; allowed: one label a record")
             incoming.labels = self._check_labels(labels, len(records))
@@ -322,6 +329,22 @@ def parse_object(body: bytes) -> dict[str, Any]:
             raise NotJson(str(error)) from error
     if not isinstance(content, dict):
         raise Invalid(f"the body: got {describe(content)}; allowed: a JSON object")
+    return content
+
+
+def ensure_no_key_twice(body: bytes) -> dict[str, Any]:
+    """See to it that no object of a body has a key twice, of which the last would count; returns its content.
+
+    What brings labels, or options of a run, is held to that. Predictions are not: to look for it takes as
+    long as reading a record does.
+
+    Raises:
+        NotJson, Invalid: as `parse_object`.
+        RepeatedKey: one has.
+    """
+    content = parse_object(body)
+    if (place := find_repeated(body, content)) is not None:
+        raise RepeatedKey(describe_repeated(place))
     return content
 
 

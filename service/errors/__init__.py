@@ -4,6 +4,7 @@ ServiceError
 ├── BadRequest            400  the body cannot be read at all
 │   ├── NotJson
 │   ├── NotCsv
+│   ├── RepeatedKey
 │   ├── UnknownQuery
 │   ├── WrongEncoding     415
 │   └── WrongMediaType    415
@@ -105,6 +106,7 @@ from service.errors.refused import (
     NothingToRollBack,
     NotJson,
     NotRunning,
+    RepeatedKey,
     StrangeReport,
     TooLarge,
     UnknownJob,
@@ -153,6 +155,7 @@ __all__ = [
     "NothingToRollBack",
     "Overloaded",
     "RegistryAway",
+    "RepeatedKey",
     "ServiceError",
     "SlowClient",
     "StrangeReport",

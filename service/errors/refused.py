@@ -29,6 +29,12 @@ class NotJson(BadRequest):
         super().__init__(f"the body is not JSON ({reason}); allowed: a JSON object in UTF-8")
 
 
+class RepeatedKey(BadRequest):
+    """A body with a key twice in one object, so that nobody can say which value is meant."""
+
+    code = "repeated_key"
+
+
 class NotCsv(BadRequest):
     """A body that was announced as CSV and is none."""
 

@@ -14,7 +14,7 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import Problem, RefusedRow
 from features.records.contract import LabelContract, RecordContract
-from service.answers.requests import PredictRequest, decodes_long, listed, parse_object
+from service.answers.requests import PredictRequest, decodes_long, ensure_no_key_twice, listed
 from service.answers.responses import answered_at
 from service.errors import Elsewhere
 from service.metrics import Metrics
@@ -90,9 +90,9 @@ class FeedbackIntake:
             body: JSON with `items`, a list of 1 to `MAX_ITEMS`.
 
         Raises:
-            Invalid, NotJson: the request as a whole cannot be read.
+            Invalid, NotJson, RepeatedKey: the request as a whole cannot be read.
         """
-        raw_items = listed(parse_object(body), "items", MAX_ITEMS)
+        raw_items = listed(ensure_no_key_twice(body), "items", MAX_ITEMS)
         items = check_items(raw_items, self.labels, self.use_case.record)
         reject_future(items)
         return ReadItems(body, raw_items, items, self._check_records(items))
@@ -116,7 +116,7 @@ class FeedbackIntake:
             said_by: the caller, whose labels they are.
 
         Raises:
-            Invalid, NotJson: the request as a whole cannot be read.
+            Invalid, NotJson, RepeatedKey: the request as a whole cannot be read.
             Conflict: the key came before with another body.
             DatabaseAway: nothing was stored.
         """

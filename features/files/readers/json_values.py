@@ -11,6 +11,7 @@ import orjson
 from features.errors import SourceError
 from features.files.batches import MAX_DEPTH, TOO_DEEP, is_too_deep
 from features.files.layout import Layout
+from features.files.readers.repeated_keys import describe_repeated, find_repeated
 
 MOST_DIGITS = 30
 """Of a whole number that is looked at exactly."""
@@ -24,7 +25,7 @@ def parse_json(text: bytes) -> Any:
     """Any JSON; NaN and Infinity are let through, for the fields to name.
 
     Raises:
-        Refused: it is none, or nested too deeply.
+        Refused: it is none, nested too deeply, or has a key twice.
     """
     try:
         value = orjson.loads(text)
@@ -37,6 +38,8 @@ def parse_json(text: bytes) -> Any:
             raise Refused(f"not JSON: {error}") from error
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH and is_too_deep(value):
         raise Refused(TOO_DEEP)
+    if (repeated := find_repeated(text, value)) is not None:
+        raise Refused(describe_repeated(repeated))
     return value
 
 

@@ -186,14 +186,16 @@ def test_csv_files(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["f.jsonl", "f.jsonl.gz"])
 def test_json_lines(tmp_path: Path, name: str) -> None:
-    lines = [b'{"a": 1, "b": [1, 2]}', b"", b"{broken", b"[1]", b'{"a": "x", "c": null}', b"\xff"]
+    twice = b'{"a": "x", "b": "y", "a": "z"}'
+    lines = [b'{"a": 1, "b": [1, 2]}', b"", b"{broken", b"[1]", b'{"a": "x", "c": null}', b"\xff", twice]
     source = open_source(write(tmp_path, name, b"\n".join(lines)))
     assert source.columns is None
     rows, bad = read(source.batches)
     assert rows == [(1, {"a": "1", "b": [1, 2], "c": None}), (5, {"a": "x", "b": None, "c": None})]
-    assert [line for line, _ in bad] == [3, 4, 6]
+    assert [line for line, _ in bad] == [3, 4, 6, 7]
     assert bad[0][1].startswith("not JSON: ")
     assert bad[1][1] == "not a JSON object"
+    assert bad[3][1] == "key 'a': got it twice in one object; allowed: once"
 
 
 def test_parquet(tmp_path: Path) -> None:
