@@ -1,10 +1,10 @@
-"""Why rows were refused, by rule: the field and what it allows, how many rows, and one example."""
+"""Why rows were refused, by rule: the field and what it allows, how many rows, and a few examples."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from features.errors import RefusedRow
@@ -12,6 +12,8 @@ from features.errors import RefusedRow
 SHOWN = 5
 """Reasons that a sentence or a short report names."""
 LONGEST_RULE = 600
+MOST_OTHERS = 2
+"""What arrived in other rows than the first, of one rule."""
 _NEXT_PART = re.compile(
     r"; (?=(?:field|column|id) '|(?:label|event_time|prediction_id): |got (?:(?!; allowed:).)*; allowed: )"
 )
@@ -36,6 +38,8 @@ class RefusedReason:
     """Where that one came from: the name of a file, or `http`."""
     line: int | None
     """Its line (from 1); None: it came by request, or was stored before."""
+    others: tuple[str, ...] = ()
+    """What arrived in other rows, where that differs: a few of them."""
 
     @property
     def place(self) -> str:
@@ -46,7 +50,18 @@ class RefusedReason:
     def sentence(self) -> str:
         """The reason with its count, for people."""
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
-        return f"{self.example} - {rows}, e.g. {self.place}"
+        also = f"; also {' and '.join(self.others)}" if self.others else ""
+        return f"{self.example} - {rows}, e.g. {self.place}{also}"
+
+    def with_other(self, part: str) -> RefusedReason:
+        """The same with what arrived in one more row, where that is new and there are not enough."""
+        if (
+            part == self.example
+            or len(self.others) == MOST_OTHERS
+            or (arrived := _arrived(part)) in self.others
+        ):
+            return self
+        return replace(self, others=(*self.others, arrived))
 
     def as_dict(self) -> dict[str, Any]:
         """The reason as plain values, for JSON."""
@@ -65,10 +80,8 @@ class ReasonTally:
         for row in rows:
             self.rows += times
             for rule, part in rules_of(row.reason).items():
-                first = self._reasons.get(rule)
-                count = times if first is None else first.rows + times
-                first = first or RefusedReason(rule, 0, part, source, row.line)
-                self._reasons[rule] = RefusedReason(rule, count, first.example, first.source, first.line)
+                known = self._reasons.get(rule) or RefusedReason(rule, 0, part, source, row.line)
+                self._reasons[rule] = replace(known.with_other(part), rows=known.rows + times)
 
     @property
     def reasons(self) -> tuple[RefusedReason, ...]:
@@ -101,3 +114,9 @@ def _generalised(found: re.Match[str]) -> str:
     if _PICTURE.search(found.string) is None:
         return "got …; allowed: "
     return "got " + _NUMBER.sub("…", _TEXT.sub("… (text)", found[0].removeprefix("got ")))
+
+
+def _arrived(part: str) -> str:
+    """What a row had, of a reason that says so; else the whole of it."""
+    found = _ARRIVED.search(part)
+    return part if found is None else found[0].removesuffix("; allowed: ").removeprefix("got ")

@@ -26,7 +26,10 @@ REASON = object_of(
         "example": STRING,
         "source": STRING | {"description": "Name of the file of the example, or `http`."},
         "line": nullable(INTEGER),
-    }
+    },
+    {
+        "others": array_of(STRING, "What arrived in other rows, where that differs: a few of them."),
+    },
 )
 REASONS = object_of({"rows": INTEGER, "reasons": array_of(REASON)})
 _ROW = object_of(

@@ -49,9 +49,13 @@ def test_the_tally_counts_by_rule_and_shows_the_first_row_of_each() -> None:
     tally = ReasonTally()
     tally.add("a.csv", [RefusedRow(7, "field 'n': got 'x' (text); allowed: a number", {})])
     tally.add("a.csv", [RefusedRow(9, "label: missing; allowed: one of 'a'", {})])
-    tally.add("a.csv", [RefusedRow(12, "field 'n': got 'y' (text); allowed: a number", {})])
+    for line, came in enumerate("xyxzu", 12):
+        tally.add("a.csv", [RefusedRow(line, f"field 'n': got '{came}' (text); allowed: a number", {})])
     first, second = tally.reasons
-    assert tally.rows == 3
-    assert (first.rows, first.line, second.rows, second.line) == (2, 7, 1, 9)
-    assert first.sentence == "field 'n': got 'x' (text); allowed: a number - 2 rows, e.g. a.csv line 7"
+    assert tally.rows == 7
+    assert (first.rows, first.line, second.rows, second.line) == (6, 7, 1, 9)
+    assert first.sentence == (
+        "field 'n': got 'x' (text); allowed: a number - 6 rows, e.g. a.csv line 7; "
+        "also 'y' (text) and 'z' (text)"
+    )
     assert second.sentence == "label: missing; allowed: one of 'a' - 1 row, e.g. a.csv line 9"

@@ -41,7 +41,7 @@ def list_rows(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rows that --rows shows.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Say why rows are in quarantine: each reason, how many rows have it, and one example.
+    """Say why rows are in quarantine: each reason, how many rows have it, and a few examples.
 
     Example: [bold]ratchet quarantine list loans --rows --source loans.csv[/bold]
     """

@@ -38,6 +38,7 @@ function drawReasons({ rows, reasons }) {
   return [
     h("p", {}, `${many(rows, "row")} refused, and kept with the reason.`),
     h("ul", {}, reasons.map((one) => h("li", {}, h("b", {}, count(one.rows)), ` ${one.example} `,
-      h("small", { class: "muted" }, one.line === null ? one.source : `${one.source} line ${one.line}`)))),
+      h("small", { class: "muted" }, one.line === null ? one.source : `${one.source} line ${one.line}`,
+        one.others?.length > 0 && `; also ${one.others.join(" and ")}`)))),
   ];
 }
