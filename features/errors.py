@@ -34,6 +34,8 @@ class Problem:
     row: int
     field: str
     message: str
+    stray: str = ""
+    """Of a field that is missing, the unknown one that is probably meant for it."""
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,13 @@ class RecordContract:
             return checked
         return replace(checked, problems=tuple(self._unknown.ask_for_missing(records, checked.problems)))
 
-    def find_unknown(self, records: Sequence[Any]) -> list[Problem]:
-        """Fields of records that the use case does not have, each with the one that was probably meant."""
-        return self._unknown.find(records)
+    def find_unknown(self, records: Sequence[Any], told: Sequence[Problem] = ()) -> list[Problem]:
+        """Fields of records that the use case does not have, each with the one that was probably meant.
+
+        Args:
+            told: what is known to be wrong with the records, and names some of those fields already.
+        """
+        return self._unknown.find(records, told)
 
     def check_table(
         self,

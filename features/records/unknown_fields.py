@@ -28,9 +28,14 @@ class UnknownFields:
         self._fields = {field.column: field.name for field in record.fields if field.column is not None}
         self._fields |= {name: name for name in self._names}
 
-    def find(self, records: Sequence[Any]) -> list[Problem]:
-        """A problem for each, with the field that was probably meant, or those that there are."""
+    def find(self, records: Sequence[Any], told: Sequence[Problem] = ()) -> list[Problem]:
+        """A problem for each, with the field that was probably meant, or those that there are.
+
+        Args:
+            told: problems that are known; what they name is left out.
+        """
         meant = _Meant(self._fields)
+        named = {(problem.row, problem.stray) for problem in told if problem.stray}
         return [
             Problem(
                 row, name, f"field '{_shortened(name)}': there is no such field; {self._instead(meant(name))}"
@@ -38,6 +43,7 @@ class UnknownFields:
             for row, record in enumerate(records)
             if isinstance(record, Mapping)
             for name in self._unknown(record)
+            if (row, name) not in named
         ]
 
     def ask_for_missing(self, records: Sequence[Any], problems: Sequence[Problem]) -> list[Problem]:
@@ -88,4 +94,5 @@ def _shortened(name: str) -> str:
 
 
 def _with_question(problem: Problem, stray: str) -> Problem:
-    return replace(problem, message=f"{problem.message}; is '{_shortened(stray)}' meant for it?")
+    told = f"{problem.message}; is '{_shortened(stray)}' meant for it?"
+    return replace(problem, message=told, stray=stray)

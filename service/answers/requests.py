@@ -171,7 +171,7 @@ class RequestReader:
         own_ids, bad = self._read_ids(records, "id")
         key = self._group_key
         groups, ungrouped = (None, []) if key is None else self._read_ids(records, key)
-        unknown = self.contract.find_unknown(records) if self._refuse_unknown else []
+        unknown = self.contract.find_unknown(records, checked.problems) if self._refuse_unknown else []
         problems = [*checked.problems, *bad, *ungrouped, *unknown]
         if problems:
             raise invalid_records(problems, len(records))

@@ -182,7 +182,7 @@ class FeedbackIntake:
         records = [item.record for item in sent]
         checked = self.contract.check_records(records)
         strict = self.use_case.serving.unknown_fields == "refuse"
-        unknown = self.contract.find_unknown(records) if strict else ()
+        unknown = self.contract.find_unknown(records, checked.problems) if strict else ()
         for row, reason in _reasons_by_row((*checked.problems, *unknown)).items():
             items.rejected[sent[row].index] = reason
         refused = {problem.row for problem in unknown}

@@ -61,11 +61,19 @@ def test_it_is_ignored_unless_it_is_to_be_refused(name: str, told: str) -> None:
     }
 
 
-def test_what_is_missing_is_told_with_it() -> None:
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        ({"tenur": 1}, ["tenure"]),
+        ({"tenur": 1, "colour": 2}, ["colour", "tenure"]),
+        ({"Tenure": 1, "tenur": 2}, ["tenur", "tenure"]),
+        ({"colour": 1}, ["colour", "tenure"]),
+    ],
+)
+def test_a_needed_field_that_is_misspelt_is_told_once(record: dict[str, Any], fields: list[str]) -> None:
     with pytest.raises(Invalid) as caught:
-        reader(refuse_unknown=True).read(body({"tenur": 1}))
-    told = [problem["field"] for problem in caught.value.details["problems"]]
-    assert sorted(told) == ["tenur", "tenure"]
+        reader(refuse_unknown=True).read(body({"tenure": 1}, record))
+    assert sorted(problem["field"] for problem in caught.value.details["problems"]) == fields
 
 
 @pytest.mark.parametrize("refuse_unknown", [True, False])

@@ -38,7 +38,9 @@ def test_a_needed_field_that_is_misspelt_is_asked_for() -> None:
     record = record_of(PLANS)
     misspelt = {("tenur" if name == "tenure" else name): value for name, value in record.items()}
     items = [{"record": record, "label": "One year"}, {"record": misspelt, "label": "One year"}]
-    read = intake().read(orjson.dumps({"items": items}))
-    assert list(read.checked.rejected) == [1]
-    assert read.checked.rejected[1].startswith("field 'tenure': missing; allowed: ")
-    assert read.checked.rejected[1].endswith("; is 'tenur' meant for it?")
+    for serving in ({}, {"unknown_fields": "refuse"}):
+        read = intake(**serving).read(orjson.dumps({"items": items}))
+        assert list(read.checked.rejected) == [1]
+        assert read.checked.rejected[1].startswith("field 'tenure': missing; allowed: ")
+        assert read.checked.rejected[1].endswith("; is 'tenur' meant for it?")
+        assert list(read.sent) == [0]
