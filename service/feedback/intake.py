@@ -12,7 +12,7 @@ import orjson
 import psycopg
 
 from configs.schema import UseCase
-from features.errors import Problem, RefusedRow
+from features.errors import RefusedRow
 from features.records.contract import LabelContract, RecordContract
 from service.answers.requests import PredictRequest, decodes_long, ensure_no_key_twice, listed
 from service.answers.responses import answered_at
@@ -31,7 +31,13 @@ from store.feedback.insertion import (
     find_predictions,
     label_predictions,
 )
-from store.feedback.item_batch import PredictedRecord, make_batch, records_of_predictions, reject_future
+from store.feedback.item_batch import (
+    PredictedRecord,
+    make_batch,
+    records_of_items,
+    records_of_predictions,
+    reject_future,
+)
 from store.feedback.items import CheckedItems, check_items
 from store.feedback.sources import OPEN
 from store.quarantine.rows import quarantine
@@ -178,20 +184,8 @@ class FeedbackIntake:
 
     def _check_records(self, items: CheckedItems) -> dict[int, str]:
         """Records sent, as canonical JSON by index of the item; items with a bad record are rejected."""
-        sent = [item for item in items.valid if item.prediction_id is None]
-        records = [item.record for item in sent]
-        checked = self.contract.check_records(records)
         strict = self.use_case.serving.unknown_fields == "refuse"
-        unknown = self.contract.find_unknown(records, checked.problems) if strict else ()
-        for row, reason in _reasons_by_row((*checked.problems, *unknown)).items():
-            items.rejected[sent[row].index] = reason
-        refused = {problem.row for problem in unknown}
-        documents = self.contract.to_json(checked.columns)
-        return {
-            sent[row].index: document
-            for row, document in zip(checked.rows.tolist(), documents, strict=True)
-            if row not in refused
-        }
+        return records_of_items(self.contract, items, strict=strict)
 
     def _find_records(self, items: CheckedItems) -> dict[int, PredictedRecord]:
         """Records of the predictions named, by index; the other items are rejected."""
@@ -279,10 +273,3 @@ def _response(
 
 def _refused_row(raw_item: Any, reason: str) -> RefusedRow:
     return RefusedRow(None, reason, raw_item if isinstance(raw_item, dict) else {"item": raw_item}, "item")
-
-
-def _reasons_by_row(problems: Sequence[Problem]) -> dict[int, str]:
-    reasons: dict[int, list[str]] = {}
-    for problem in problems:
-        reasons.setdefault(problem.row, []).append(problem.message)
-    return {row: "; ".join(messages) for row, messages in reasons.items()}

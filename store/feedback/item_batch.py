@@ -35,6 +35,24 @@ def reject_future(items: CheckedItems) -> None:
     items.valid = [item for item in items.valid if item.index not in items.rejected]
 
 
+def records_of_items(contract: RecordContract, items: CheckedItems, *, strict: bool) -> dict[int, str]:
+    """Records that items brought along, as canonical JSON by index; items with a bad one are rejected.
+
+    Args:
+        strict: whether a field that the use case does not have makes one bad.
+    """
+    sent = [item for item in items.valid if item.prediction_id is None]
+    records = [item.record for item in sent]
+    checked = contract.check_records(records)
+    unknown = contract.find_unknown(records, checked.problems) if strict else []
+    reasons: dict[int, list[str]] = {}
+    for problem in (*checked.problems, *unknown):
+        reasons.setdefault(sent[problem.row].index, []).append(problem.message)
+    items.rejected.update({index: "; ".join(messages) for index, messages in reasons.items()})
+    documents = zip(checked.rows.tolist(), contract.to_json(checked.columns), strict=True)
+    return {sent[row].index: text for row, text in documents if sent[row].index not in reasons}
+
+
 def records_of_predictions(
     contract: RecordContract, items: CheckedItems, predictions: Mapping[str, Mapping[str, Any]]
 ) -> dict[int, PredictedRecord]:

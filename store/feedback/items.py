@@ -43,7 +43,8 @@ class CheckedItems:
     valid: list[Item]
     rejected: dict[int, str]
     notes: dict[int, str] = field(default_factory=dict)
-    """By index, what is said of items that are valid: keys that are not read, and nearly one that is."""
+    """By index, what is said of items that are valid: keys that are not read, and nearly one that is, or one
+    that belongs elsewhere in the item."""
 
 
 def check_items(raw_items: Sequence[Any], contract: LabelContract, record: RecordConfig) -> CheckedItems:
@@ -54,11 +55,11 @@ def check_items(raw_items: Sequence[Any], contract: LabelContract, record: Recor
     labels, label_problems = contract.check(raw_labels)
     for index, (item, label, problem) in enumerate(zip(raw_items, labels, label_problems, strict=True)):
         try:
-            reason = _shape_problem(item, reader.keys) or problem
+            reason = _shape_problem(item, reader.keys) or _with_place(problem, item)
             if reason is None and label is not None:
                 items.valid.append(reader.read(index, item, label))
-                if (note := _unread(item, reader.keys)) is not None:
-                    items.notes[index] = note
+                if told := [*_unread(item, reader.keys), *reader.misplaced(item)]:
+                    items.notes[index] = "; ".join(told)
             else:
                 items.rejected[index] = reason or "label: missing"
         except ValueError as error:
@@ -74,6 +75,14 @@ class _ItemReader:
         self._time = time_field(record)
         self._group_key = record.group_key
         self.keys = (*KEYS, *([] if record.group_key is None else [record.group_key]))
+        names = {field.name for field in record.fields}
+        self._time_column = None if record.time_column in (*names, *self.keys) else record.time_column
+        self._id_column = None if record.id_column in (*names, "id") else record.id_column
+        self._beside = {key: key for key in ("event_time", "source") if key not in names}
+        if self._time_column is not None:
+            self._beside[self._time_column] = "event_time"
+        self._names_answer = "prediction_id" not in names
+        self._named_id = "id" not in names
 
     def read(self, index: int, item: dict[str, Any], label: str) -> Item:
         """One item.
@@ -92,6 +101,29 @@ class _ItemReader:
             time=self._event_time(item.get("event_time")),
             source=self._source(item.get("source")),
         )
+
+    def misplaced(self, item: dict[str, Any]) -> list[str]:
+        """What is said of keys that an item has in its record and should have beside it, or the other way."""
+        record = item.get("record")
+        told = []
+        if self._is_there(self._time_column, item) and "event_time" not in item:
+            told.append(f"'{self._time_column}' is not read; `event_time` is when it became true")
+        if not isinstance(record, dict):
+            return told
+        for key, own in self._beside.items():
+            if self._is_there(key, record) and own not in item:
+                told.append(f"'{key}' in the record is not read; beside `record` it is `{own}`")
+        if self._names_answer and self._is_there("prediction_id", record):
+            told.append("'prediction_id' in the record is not read; an item has it in the place of `record`")
+        if self._is_there(self._id_column, record) and "id" not in record:
+            told.append(f"'{self._id_column}' in the record is not read; in requests that is its `id`")
+        if self._named_id and self._is_there("id", item) and "id" not in record:
+            told.append("'id' beside the record is not read; it belongs into it")
+        return told
+
+    @staticmethod
+    def _is_there(key: str | None, mapping: dict[str, Any]) -> bool:
+        return key is not None and mapping.get(key) is not None
 
     def _group(self, item: dict[str, Any], record: Any) -> str | None:
         """Of the record, or beside it: a label for a prediction comes without one."""
@@ -125,11 +157,19 @@ class _ItemReader:
         return text
 
 
-def _unread(item: dict[str, Any], keys: Sequence[str]) -> str | None:
+def _unread(item: dict[str, Any], keys: Sequence[str]) -> list[str]:
     """Of a key beside those that are read, nearly one that the item lacks: it may be the caller's own."""
     absent = [key for key in keys if key not in item]
     told = [_near(key, absent, "is not read") for key in item if key not in keys]
-    return "; ".join(one for one in told if one is not None) or None
+    return [one for one in told if one is not None]
+
+
+def _with_place(problem: str | None, item: Any) -> str | None:
+    """What is wrong with a label; where there is none, with the place where one is."""
+    record = item.get("record") if isinstance(item, dict) else None
+    if problem is None or "label" in item or not isinstance(record, dict) or record.get("label") is None:
+        return problem
+    return f"{problem}; 'label' in the record is not read; it belongs beside `record`"
 
 
 def _misspelled(item: dict[str, Any], keys: Sequence[str]) -> str | None:

@@ -11,8 +11,8 @@ from configs.schema import UseCase
 from features.records.contract import LabelContract, RecordContract
 from store.feedback.fences import hold_to_fences, production_fences
 from store.feedback.insertion import FeedbackBatch
-from store.feedback.item_batch import make_batch, records_of_predictions, reject_future
-from store.feedback.items import CheckedItems, check_items
+from store.feedback.item_batch import make_batch, records_of_items, records_of_predictions, reject_future
+from store.feedback.items import check_items
 from store.moved.asking import find_or_bring_back
 
 Page = Sequence[tuple[int, dict[str, Any]]]
@@ -36,21 +36,9 @@ def prepare_items(
     named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
     predictions = find_or_bring_back(conn, use_case.name, sorted(named)) if named else {}
     predicted = records_of_predictions(contract, items, predictions)
-    sent = _check_records(contract, items)
+    sent = records_of_items(contract, items, strict=use_case.serving.unknown_fields == "refuse")
     documents = {**sent, **{index: one.document for index, one in predicted.items()}}
     hold_to_fences(production_fences(conn, use_case), contract, items, documents)
     feedback, indices = make_batch(items, sent, predicted, source, said_by)
     refused = {page[index][0]: reason for index, reason in items.rejected.items()}
     return feedback, [page[index][0] for index in indices], refused
-
-
-def _check_records(contract: RecordContract, items: CheckedItems) -> dict[int, str]:
-    """Canonical JSON by index of the item; items with a bad record are rejected."""
-    sent = [item for item in items.valid if item.prediction_id is None]
-    checked = contract.check_records([item.record for item in sent])
-    for problem in checked.problems:
-        index = sent[problem.row].index
-        before = items.rejected.get(index)
-        items.rejected[index] = problem.message if before is None else f"{before}; {problem.message}"
-    texts = contract.to_json(checked.columns)
-    return {sent[row].index: text for row, text in zip(checked.rows.tolist(), texts, strict=True)}

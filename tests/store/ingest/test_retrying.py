@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.schema import UseCase
+from configs.schema import ServingConfig, UseCase
 from features.errors import RefusedRow
 from store.database.connection import connect
 from store.ingest.retrying import RetryReport, retry_rows
@@ -159,6 +159,17 @@ def test_items_of_requests_are_tried_again(conn: psycopg.Connection, database_ur
     (identity,) = identities(conn)
     assert identity == "i:a7" if named else identity.startswith("h:")
     assert count_rows(conn, "loans") == 0
+
+
+def test_items_with_an_unknown_field_stay_where_requests_with_one_are_refused(
+    conn: psycopg.Connection, database_url: str
+) -> None:
+    item = {"record": {"issued": "Mar-2018", "amount": 5, "amont": 6}, "label": "paid"}
+    quarantine(conn, "loans", "http", [RefusedRow(None, "?", item, "item")])
+    strict = TEXT.model_copy(update={"serving": ServingConfig(unknown_fields="refuse")})
+    assert retry(database_url, strict).refused == 1
+    assert reasons(conn) == ["field 'amont': there is no such field; is 'amount' meant?"]
+    assert retry(database_url).new == 1
 
 
 def test_items_that_name_a_prediction_find_it(conn: psycopg.Connection, database_url: str) -> None:
