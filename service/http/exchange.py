@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import encodings.aliases
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +23,20 @@ UNSHARED = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 """Keeps also browsers that send no `Sec-Fetch-Site` from loading an answer into another site's page."""
-_JSON_KINDS = (b"", b"application/json", b"text/json", b"application/x-www-form-urlencoded")
-_UTF8 = (b"", b"utf-8", b"utf8", b"us-ascii", b"ascii")
-"""ASCII is UTF-8 that uses little of it."""
+_JSON_KINDS = frozenset(
+    {
+        *(b"", b"application/json", b"application/x-json", b"text/json", b"text/x-json"),
+        b"application/x-www-form-urlencoded",
+    }
+)
+"""None keeps pages of other sites away, as browsers send some without asking first: `Origin` does."""
+_UTF8 = frozenset(
+    {
+        *("", "utf_8", "ascii"),
+        *(alias for alias, codec in encodings.aliases.aliases.items() if codec in ("utf_8", "ascii")),
+    }
+)
+"""What Python calls UTF-8, and ASCII, which is UTF-8 that uses little of it."""
 INFERENCE = "/v2"
 """Below it the Open Inference Protocol is spoken."""
 _DRAINED_BYTES = 64 * 1024 * 1024
@@ -69,7 +81,9 @@ def may_be_json(value: bytes) -> bool:
 def is_utf8(parameters: Iterable[bytes]) -> bool:
     """Whether no parameter of a content type, in small letters, says another charset than UTF-8."""
     pairs = (parameter.partition(b"=") for parameter in parameters)
-    return all(text.strip(b" \t\"'") in _UTF8 for name, _, text in pairs if name.strip() == b"charset")
+    charsets = (text.strip(b" \t\"'") for name, _, text in pairs if name.strip() == b"charset")
+    # Not by `codecs.lookup`, which remembers all names that somebody makes up.
+    return all(encodings.normalize_encoding(one.decode("latin-1")) in _UTF8 for one in charsets)
 
 
 async def read_body(
