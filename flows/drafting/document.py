@@ -31,6 +31,8 @@ WIDTH = 110
 MOST_TOLD = 40
 """Columns left out that have a line each; fields beyond `MOST_COMMENTED` have no comment."""
 MOST_COMMENTED = 400
+MOST_NAMED = 5
+"""Fields that a comment names."""
 CHECKED_ROWS, CHECKED_PICTURES = 200_000, 500
 """Rows that are read as the use case will read them, from the beginning of the file; so of picture files."""
 MOST_LISTED_VALUES = 40_000
@@ -116,7 +118,25 @@ def document(draft: Draft, data_path: str) -> str:
     lines += ["gate:"]
     for key, value in whole["gate"].items():
         lines += _pair(key, value, draft.metric.why.get(key, ""), "  ")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_strictness_lines(whole["record"])]) + "\n"
+
+
+def _strictness_lines(record: dict[str, Any]) -> list[str]:
+    """How a misspelt field is refused, as a comment where one goes unnoticed.
+
+    It is no more than that: clients that send whole rows, with columns that are left out, would be refused.
+    """
+    nullable = [one["name"] for one in record["fields"] if one.get("nullable")]
+    if not nullable:
+        return []
+    named = ", ".join(nullable[:MOST_NAMED]) + (", ..." if len(nullable) > MOST_NAMED else "")
+    return [
+        *_comment(
+            f"Misspelt in a request, a field that may be missing ({named}) counts as missing. The next line, "
+            "as a key, refuses fields that are not listed above, and so rows with columns that are left out."
+        ),
+        "# serving: {unknown_fields: refuse}",
+    ]
 
 
 def _record_lines(draft: Draft, record: dict[str, Any]) -> list[str]:

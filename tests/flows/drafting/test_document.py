@@ -81,6 +81,20 @@ def test_the_file_says_why(tmp_path: Path) -> None:
     assert max(len(line) for line in text.splitlines() if "fields" not in line and "- {" not in line) <= 110
 
 
+@pytest.mark.parametrize("gap", [True, False])
+def test_how_misspelt_fields_are_refused_is_said_where_one_goes_unnoticed(tmp_path: Path, gap: bool) -> None:
+    sizes = ["" if gap and place % 9 == 0 else str(place % 17 / 2) for place in range(200)]
+    made, _, _ = checked(write_csv(tmp_path / "rows.csv", table(size=sizes)))
+    text = document(made, "rows.csv")
+    commented = "# serving: {unknown_fields: refuse}"
+    assert (commented in text.splitlines()) is gap
+    assert ("a field that may be missing (size) counts as missing" in text.replace("\n# ", " ")) is gap
+    if gap:
+        path = tmp_path / f"{NAME}.yaml"
+        path.write_text(text.replace(commented, commented.removeprefix("# ")), encoding="utf-8")
+        assert load_use_case(path).serving.unknown_fields == "refuse"
+
+
 def test_the_file_is_found_from_its_folder(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", table())
     made, _, _ = checked(path)
