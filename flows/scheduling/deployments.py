@@ -6,7 +6,10 @@ same entries by itself (`flows.scheduling.worker`).
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,8 +19,8 @@ from configs.schema import UseCase
 Entry = dict[str, Any]
 """One deployment, as `prefect.yaml` writes it."""
 
-FIRST_WORKER = "ratchet"
-"""What Prefect knows the worker of `ratchet up` by."""
+EARLIER_WORKER = "ratchet"
+"""What Prefect knew every worker of `ratchet up` by, wherever it was, before each had a name of its own."""
 LABELS_DUE = "ratchet.labels.due"
 """The event that says that a use case has the labels for its next retrain."""
 JOB_TEMPLATE: dict[str, Any] = {
@@ -89,6 +92,16 @@ def _deployment(use_case: UseCase, flow: str, pool: str) -> Entry:
     if flow == "retrain" and use_case.retrain.every_labels is not None:
         entry["triggers"] = [_labels_trigger(use_case.name)]
     return entry
+
+
+def worker_name(home: Path) -> str:
+    """What Prefect knows the worker of `ratchet up` by: its host and its home, the same at each start.
+
+    >>> worker_name(Path("/srv/ratchet")).partition(":")[2]
+    'srv-ratchet'
+    """
+    # Prefect refuses "/" and "%" in such a name.
+    return f"{socket.gethostname()}:{re.sub('[/%]', '-', str(home.absolute()).strip('/'))}"
 
 
 def resource_of(use_case: str) -> str:

@@ -42,6 +42,7 @@ from store.errors import RunBusy
 from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost, request_run, requeue
 from store.runs.rows import Run, dispatched_runs, waiting_runs
 from store.runs.tries import retry_at
+from store.runs.workers import WorkerMark
 from store.sources.holding import settle_sources
 
 LABELS = "labels"
@@ -69,19 +70,21 @@ async def dispatch(
     client: PrefectClient,
     settings: Settings,
     use_cases: Mapping[str, UseCase],
+    mark: WorkerMark,
     on_listening: Callable[[], None] = lambda: None,
     look_for_runs: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """Ask, hand over and settle, at once when told and now and then in any case, until cancelled.
 
     Args:
+        mark: by which the database tells this worker from others.
         on_listening: called whenever the database shows this worker as living.
         look_for_runs: has this worker look at once for flow runs that are due, when one was just made.
     """
     while True:
         try:
             url = database_url(settings)
-            async with hearing(session_url(settings), list(use_cases)) as changed_since:
+            async with hearing(session_url(settings), list(use_cases), mark) as changed_since:
                 on_listening()
                 have_agreed = False
                 unchecked = set(use_cases)  # labels may have come while nobody listened

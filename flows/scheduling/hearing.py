@@ -14,7 +14,7 @@ from store.database.sessions import KEEPER, has_own_session_async
 from store.feedback.insertion import LABELS_CHANNEL
 from store.quarantine.rows import QUARANTINE_CHANNEL
 from store.runs.rows import CHANNEL
-from store.runs.workers import keep_worker, show_worker
+from store.runs.workers import WorkerMark, keep_worker, show_worker
 
 POLL_SECONDS = 5.0
 """After which a round is due in any case."""
@@ -31,7 +31,7 @@ _Connection = psycopg.AsyncConnection[Any]
 
 
 @asynccontextmanager
-async def hearing(url: str, use_cases: Collection[str]) -> AsyncIterator[Changed]:
+async def hearing(url: str, use_cases: Collection[str], mark: WorkerMark) -> AsyncIterator[Changed]:
     """Show that this worker lives, and hear of labels and of runs of these use cases, until the end.
 
     Raises:
@@ -39,12 +39,12 @@ async def hearing(url: str, use_cases: Collection[str]) -> AsyncIterator[Changed
     """
     async with await connect_async(url) as conn:
         if await has_own_session_async(conn):
-            await show_worker(conn)
+            await show_worker(conn, mark)
             for channel in (CHANNEL, LABELS_CHANNEL, QUARANTINE_CHANNEL):
                 await conn.execute(f"LISTEN {channel}")
             yield lambda: _announced(conn)
             return
-        await keep_worker(conn)
+        await keep_worker(conn, mark)
         async with await connect_async(url) as looking:
             looks = _Looks(conn, looking, use_cases)
             await looks.has_changed()

@@ -30,15 +30,16 @@ from prefect.client.schemas.objects import ConcurrencyOptions, FlowRun, StateTyp
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Crashed
 from prefect.utilities.callables import parameter_schema
 
-from flows.scheduling.deployments import JOB_TEMPLATE, TAG, Entry, pull_step
+from flows.scheduling.deployments import EARLIER_WORKER, JOB_TEMPLATE, TAG, Entry, pull_step
 from flows.stack.errors import StackError
 
 PAGE = 200
 PROCESS = "process"
+NOT_FOUND = 404
 WORKING = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
@@ -147,6 +148,16 @@ async def settle_runs(
     for run in missed:
         await client.delete_flow_run(run.id)
     return len(gone), len(missed)
+
+
+async def forget_earlier(client: PrefectClient, pool_name: str) -> None:
+    """Have Prefect forget the worker of an earlier release, which all that have ended by now left behind."""
+    whom = {"work_pool_name": pool_name, "name": EARLIER_WORKER}
+    try:
+        await client.request("DELETE", "/work_pools/{work_pool_name}/workers/{name}", path_params=whom)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != NOT_FOUND:
+            raise
 
 
 def load_flow(entry: Entry) -> Flow[..., Any]:

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.workers.process import ProcessWorker
@@ -27,18 +28,27 @@ from flows.mirroring.keeping import mirror
 from flows.mirroring.priority import step_behind
 from flows.retention.bringing_back import bring_back_forever
 from flows.retention.daily import prune_daily
-from flows.scheduling.deployments import FIRST_WORKER, Entry, deployments
+from flows.scheduling.deployments import Entry, deployments, worker_name
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
 from flows.scheduling.notify import notify_forever
-from flows.scheduling.registering import PROCESS, ensure_pool, load_flow, register, remove_others, settle_runs
+from flows.scheduling.registering import (
+    PROCESS,
+    ensure_pool,
+    forget_earlier,
+    load_flow,
+    register,
+    remove_others,
+    settle_runs,
+)
+from flows.scheduling.turns import Turn
 from flows.stack.probes import ready_file
 from flows.warm.keeping import kept_warm
 from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
-from store.runs.cut_off import ask_again, has_abandoned, held_flow_runs
+from store.runs.cut_off import ask_again, has_abandoned
 from store.runs.lifecycle import GONE_SECONDS, requeue
 from store.runs.rows import dispatched_runs
-from store.runs.workers import count_workers
+from store.runs.workers import WorkerMark
 
 MOST_RUNS = 4
 """Flow runs at a time; each is a process that may hold a training."""
@@ -46,8 +56,20 @@ PATIENCE = 120.0
 """Seconds to wait for the Prefect server."""
 
 SETTLE_SECONDS = 1.0
+AGAIN_SECONDS = 5.0
+"""Between two attempts to register, where Prefect is away."""
 
 log = logging.getLogger("prefect.worker.ratchet")
+
+
+@dataclass(frozen=True)
+class Here:
+    """This worker."""
+
+    settings: Settings
+    mark: WorkerMark
+    sole: bool
+    """Nobody but those that the database shows uses the pool, so what was left in it is theirs to settle."""
 
 
 async def work(settings: Settings, *, sole: bool) -> None:
@@ -69,16 +91,19 @@ async def _work(settings: Settings, *, sole: bool) -> None:
     use_cases = load_selected(settings.config_dirs, settings.use_cases)
     # Slow imports, while the servers, and what flow runs are forked from, may still be starting.
     entries = await asyncio.to_thread(_load_entries, use_cases, settings.work_pool)
+    here = Here(settings, WorkerMark.of(settings), sole)
     async with get_client() as client:
         await _wait_for(client)
-        await prepare(client, settings, entries, sole=sole)
+        turn = await asyncio.to_thread(Turn.take, settings)
+        await prepare(client, here, entries, turn)
         if sole:
             await requeue_crashed(client, settings, list(use_cases))
     await asyncio.to_thread(_settle_rows, settings, list(use_cases))
-    worker = ProcessWorker(work_pool_name=settings.work_pool, name=FIRST_WORKER, limit=MOST_RUNS)
+    name = worker_name(settings.home)
+    worker = ProcessWorker(work_pool_name=settings.work_pool, name=name, limit=MOST_RUNS)
     serves = settings.work_pool_type == PROCESS  # the runs of other pools Prefect's own workers start
     serving = asyncio.create_task(worker.start(printer=log.info) if serves else asyncio.Event().wait())
-    following = asyncio.create_task(_follow(worker if serves else None, settings, use_cases, sole=sole))
+    following = asyncio.create_task(_follow(worker if serves else None, here, use_cases, turn))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, serving.cancel)
     try:
@@ -93,7 +118,7 @@ async def _work(settings: Settings, *, sole: bool) -> None:
 
 
 async def _follow(
-    worker: ProcessWorker | None, settings: Settings, use_cases: Mapping[str, UseCase], *, sole: bool
+    worker: ProcessWorker | None, here: Here, use_cases: Mapping[str, UseCase], turn: Turn
 ) -> None:
     """Ask, hand over and tell of these use cases, and of those that SIGHUP says are to be served."""
     reload = asyncio.Event()
@@ -101,63 +126,93 @@ async def _follow(
     while worker is not None and not worker.is_setup:
         await asyncio.sleep(0.05)
     while True:
-        listening = asyncio.Event()
+        settings, listening, shown = here.settings, asyncio.Event(), asyncio.Event()
+
+        def on_listening(events: tuple[asyncio.Event, ...] = (listening, shown)) -> None:
+            for event in events:
+                event.set()
+
         async with asyncio.TaskGroup() as tasks:
             at_work = [
-                tasks.create_task(_dispatch(worker, settings, use_cases, listening.set)),
+                tasks.create_task(_dispatch(worker, here, use_cases, on_listening)),
+                tasks.create_task(_register_when_shown(settings, use_cases, shown)),
                 tasks.create_task(notify_forever(settings, use_cases)),
                 tasks.create_task(prune_daily(settings, list(use_cases))),
                 tasks.create_task(bring_back_forever(settings, list(use_cases))),
-                tasks.create_task(_tell_ready(settings, listening)),
+                tasks.create_task(_tell_ready(settings, listening, turn)),
                 tasks.create_task(tell_strays(settings)),
                 tasks.create_task(mirror(settings, use_cases)),
             ]
-            while (read := await _reread(settings, reload, sole=sole)) is None:
+            while (read := await _reread(here, reload)) is None:
                 pass  # what it could not take up
             for task in at_work:
                 task.cancel()
-        settings, use_cases = read
+        here, use_cases = read
 
 
-async def _tell_ready(settings: Settings, listening: asyncio.Event) -> None:
+async def _register_when_shown(
+    settings: Settings, use_cases: Mapping[str, UseCase], shown: asyncio.Event
+) -> None:
+    """Bring back deployments, each time the database has shown this worker anew.
+
+    Whoever began meanwhile saw none, and took them for those of use cases that are gone.
+    """
+    while True:
+        await shown.wait()
+        shown.clear()
+        entries = await asyncio.to_thread(_load_entries, use_cases, settings.work_pool)
+        try:
+            async with get_client() as client:
+                await bring_deployments(client, entries, sole=False)
+        except PREFECT_AWAY as error:
+            log.warning("whether deployments are there cannot be seen now: %s", error)
+            await asyncio.sleep(AGAIN_SECONDS)
+            shown.set()
+
+
+async def _tell_ready(settings: Settings, listening: asyncio.Event, turn: Turn) -> None:
     """Say that labels are heard of from now on, and come after the service from then on.
 
     Not before: where a machine is busy whoever waits for the worker would wait for minutes. What it forked
     its runs from steps behind with it, and each run in its own session.
     """
     await listening.wait()
+    turn.end()  # others see this worker now
     step_behind()
     ready_file(settings.home).write_text(f"{os.getpid()}\n", encoding="utf-8")
 
 
-async def _reread(
-    settings: Settings, reload: asyncio.Event, *, sole: bool
-) -> tuple[Settings, dict[str, UseCase]] | None:
+async def _reread(here: Here, reload: asyncio.Event) -> tuple[Here, dict[str, UseCase]] | None:
     """What is to be served from now on, once that is asked for; None: it is wrong, and all stays as it is."""
     await reload.wait()
     reload.clear()
-    os.environ.update(read_served(settings.home))  # for flow runs too
-    settings = with_served(settings)
+    os.environ.update(read_served(here.settings.home))  # for flow runs too
+    here = replace(here, settings=with_served(here.settings))
+    settings, turn = here.settings, Turn()
     try:
         use_cases = load_selected(settings.config_dirs, settings.use_cases)
         entries = await asyncio.to_thread(_load_entries, use_cases, settings.work_pool)
-        alone = sole and (await asyncio.to_thread(_elsewhere, settings, own=1))[0] is False
+        turn = await asyncio.to_thread(Turn.take, settings)
+        others, _ = await asyncio.to_thread(turn.look, here.mark)
         async with get_client() as client:
-            await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
-            await bring_deployments(client, entries, sole=alone)
+            await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=here.sole)
+            await bring_deployments(client, entries, sole=here.sole and others is False)
     except (ConfigError, *PREFECT_AWAY) as error:
         log.warning("the configuration cannot be taken up, so all goes on as it was: %s", error)
         return None
-    return settings, use_cases
+    finally:
+        turn.end()
+    return here, use_cases
 
 
-async def prepare(client: PrefectClient, settings: Settings, entries: list[Entry], *, sole: bool) -> None:
+async def prepare(client: PrefectClient, here: Here, entries: list[Entry], turn: Turn) -> None:
     """Bring pool, deployments and left-over runs on the server into order."""
-    await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=sole)
-    if not sole:
+    settings = here.settings
+    await ensure_pool(client, settings.work_pool, settings.work_pool_type, sole=here.sole)
+    if not here.sole:
         await bring_deployments(client, entries, sole=False)
         return
-    others, held = await asyncio.to_thread(_elsewhere, settings, own=0)
+    others, held = await asyncio.to_thread(turn.look, here.mark)
     await bring_deployments(client, entries, sole=others is False)
     if others is None:
         return
@@ -166,24 +221,9 @@ async def prepare(client: PrefectClient, settings: Settings, entries: list[Entry
             "another worker lives on this database: what is left over, and what only it has, is its affair"
         )
         return
+    await forget_earlier(client, settings.work_pool)
     crashed, missed = await settle_runs(client, settings.work_pool, held=held)
     log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
-
-
-def _elsewhere(settings: Settings, *, own: int) -> tuple[bool | None, frozenset[str]]:
-    """Whether another worker lives (None: not known), and the flow runs that are at work on any machine.
-
-    Args:
-        own: connections that this process shows its life by.
-    """
-    try:
-        with connect(database_url(settings), autocommit=True) as conn:
-            return count_workers(conn) > own, held_flow_runs(conn)
-    except FAULTS as error:
-        log.warning(
-            "whether others are at work cannot be told now, so what may be theirs stays: %s", sentence(error)
-        )
-        return None, frozenset()
 
 
 async def bring_deployments(client: PrefectClient, entries: list[Entry], *, sole: bool) -> None:
@@ -239,13 +279,13 @@ def _load_entries(use_cases: Mapping[str, UseCase], pool: str) -> list[Entry]:
 
 async def _dispatch(
     worker: ProcessWorker | None,
-    settings: Settings,
+    here: Here,
     use_cases: Mapping[str, UseCase],
     on_listening: Callable[[], None],
 ) -> None:
     async with get_client() as client:
         poll = _nothing if worker is None else worker.get_and_submit_flow_runs
-        await dispatch(client, settings, use_cases, on_listening, poll)
+        await dispatch(client, here.settings, use_cases, here.mark, on_listening, poll)
 
 
 async def _nothing() -> None:

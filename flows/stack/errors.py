@@ -64,12 +64,22 @@ class NotPrefect(StackError):
 class NotAlone(StackError):
     """Another installation works on the database, and its models are where this one cannot read them."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, storage_url: str | None) -> None:
+        """Say so.
+
+        Args:
+            storage_url: where this one's models would be; None: in its home.
+        """
+        where = (
+            "in their own homes"
+            if storage_url is None
+            else f"in different places, this one at {storage_url},"
+        )
         super().__init__(
             "another `ratchet up` works on the database that RATCHET_DATABASE_URL names, or starts there: it "
-            f"is connected from {address}. Two MLflow servers that keep models in their own homes cannot "
-            "serve one another's: name the other's in MLFLOW_TRACKING_URI, or for both a place that they "
-            "share in RATCHET_STORAGE, or here another database"
+            f"is connected from {address}. Two MLflow servers that keep models {where} cannot serve one "
+            "another's: name the other's in MLFLOW_TRACKING_URI, or for both a place that they share in "
+            "RATCHET_STORAGE (of the other, after `ratchet storage copy`), or here another database"
         )
 
 

@@ -46,7 +46,7 @@ from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS
 from store.database.sessions import ensure_sessions, session_url
 from store.database.tls_files import ensure_tls_files
-from store.runs.workers import starting_alone
+from store.runs.workers import WorkerMark, starting
 
 POLL_SECONDS = 0.05
 LEAVING_SECONDS = 5.0
@@ -127,9 +127,8 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
     missing = [server for server in servers(settings) if server.name not in runs]
     _clear_remains(settings, missing)
     _check_ports(missing)
-    keeps_models = settings.starts_mlflow and settings.storage_url is None
-    to_be_alone = settings.database_url is not None and keeps_models and "worker" not in runs
-    with _alone(settings, on_status) if to_be_alone else nullcontext():
+    is_joining = settings.database_url is not None and settings.starts_mlflow and "worker" not in runs
+    with _seen(settings, on_status) if is_joining else nullcontext():
         return _start_missing(settings, runs, missing, on_status)
 
 
@@ -154,24 +153,26 @@ def _start_missing(
 
 
 @contextmanager
-def _alone(settings: Settings, on_status: OnStatus) -> Iterator[None]:
-    """Refuse to work beside another installation: what either promotes the other could not load.
+def _seen(settings: Settings, on_status: OnStatus) -> Iterator[None]:
+    """Refuse to work beside another installation if what either promotes the other could not load.
 
-    Of two that start at once one is refused: nobody else starts until the first one's worker shows itself.
+    Of two such that start at once one is refused, as it sees that the other starts.
     """
+    mark = WorkerMark.of(settings)
     with ExitStack() as stack:
         try:
             conn = stack.enter_context(closing(connect(session_url(settings), autocommit=True)))
-            address = stack.enter_context(starting_alone(conn, partial(_tell_of_another, on_status)))
+            address = stack.enter_context(starting(conn, mark, partial(_tell_of_another, on_status)))
         except FAULTS:  # a database that does not answer, or is not there yet, is told as it is made ready
             address = None
         if address is not None:
-            raise NotAlone(address)
+            raise NotAlone(address, settings.storage_url)
         yield
 
 
 def _tell_of_another(on_status: OnStatus, address: str) -> None:
-    on_status("worker", f"another is connected from {address}; waiting whether it stays")
+    told = f"another, whose models are elsewhere, is connected from {address}; waiting whether it stays"
+    on_status("worker", told)
 
 
 def _start_all(settings: Settings, missing: list[Server], on_status: OnStatus, started: list[str]) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from configs.security.loopback import open_url
 from configs.settings import Settings
-from flows.scheduling.deployments import FIRST_WORKER, PURPOSES, TAG
+from flows.scheduling.deployments import EARLIER_WORKER, PURPOSES, TAG
 from flows.servers.prefect_access import auth_headers
 
 TIMEOUT = 5.0
@@ -34,14 +34,16 @@ class PoolWorker:
     """One that starts flow runs, on this machine or another."""
 
     name: str
-    """`ratchet`, or of a second one its host and process."""
+    """Its host and home, or of one that joined its host and process."""
     state: Literal["online", "silent"]
     """Silent: not heard for three of its intervals, 90 seconds."""
     seen_at: datetime
 
 
 def pool_workers(settings: Settings) -> tuple[PoolWorker, ...]:
-    """Who serves the work pool, or did until an hour ago; the first worker before those that joined.
+    """Who serves the work pool, or did until an hour ago; workers of `ratchet up` before those that joined.
+
+    The one that all of them were in earlier releases is none that has died: it goes on by another name.
 
     Raises:
         OSError: Prefect does not answer, refuses, or has no such pool.
@@ -50,8 +52,12 @@ def pool_workers(settings: Settings) -> tuple[PoolWorker, ...]:
     rows = _ask(settings, f"work_pools/{quote(settings.work_pool, safe='')}/workers/filter", {})
     workers = [_worker(row) for row in rows]
     since = datetime.now(UTC) - GONE_AFTER
-    heard = (one for one in workers if one.state == "online" or one.seen_at > since)
-    return tuple(sorted(heard, key=lambda one: (one.name != FIRST_WORKER, one.name)))
+    heard = (
+        one
+        for one in workers
+        if one.state == "online" or (one.seen_at > since and one.name != EARLIER_WORKER)
+    )
+    return tuple(sorted(heard, key=lambda one: (":" not in one.name, one.name)))
 
 
 def next_runs(settings: Settings, use_cases: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -28,12 +28,15 @@ Purpose = Literal[
     "worker of flows",
 ]
 # PostgreSQL shows a 64-bit key as two halves.
-HELD_KEYS: LiteralString = (
-    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' "
-    "AND objsubid = 1 AND granted AND database = "
+_KEY: LiteralString = "(classid::bigint << 32) | objid::bigint"
+_HELD: LiteralString = (
+    "FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND database = "
     "(SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+HELD_KEYS: LiteralString = f"SELECT {_KEY} {_HELD}"
 """SQL of the keys that some connection to this database holds."""
+HOLDERS: LiteralString = f"SELECT pid, {_KEY} {_HELD}"
+"""SQL of the same with the process id of the session that holds each."""
 
 
 def key_sql(purpose: Purpose, name: LiteralString | None = "%s") -> LiteralString:

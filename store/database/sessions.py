@@ -10,7 +10,7 @@ listen looks instead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, LiteralString
 
@@ -182,8 +182,33 @@ def is_kept(keeper: Connection) -> bool:
     return True
 
 
-async def keep_shared_async(conn: psycopg.AsyncConnection[Any], key: LiteralString) -> None:
-    """Hold a lock beside others, in a transaction that is open until the connection ends."""
+def keep_shared(conn: Connection, keys: LiteralString, parameters: Sequence[Any] = ()) -> Connection:
+    """Hold locks beside others as long as the connection lasts that is returned, as with `keep_lock`.
+
+    Args:
+        keys: SQL of their keys.
+    """
+    if has_own_session(conn):
+        conn.execute(f"SELECT pg_advisory_lock_shared(key) FROM ({keys}) AS keys (key)", parameters)
+        return conn
+    keeper = connect(_address(conn.info))
+    keeper.execute(_FOREVER)
+    keeper.execute(
+        f"{KEEPER}SELECT pg_advisory_xact_lock_shared(key) FROM ({keys}) AS keys (key)", parameters
+    )
+    return keeper
+
+
+async def keep_shared_async(
+    conn: psycopg.AsyncConnection[Any], keys: LiteralString, parameters: Sequence[Any] = ()
+) -> None:
+    """Hold locks beside others, in a transaction that is open until the connection ends.
+
+    Args:
+        keys: SQL of their keys.
+    """
     await conn.execute("BEGIN")
     await conn.execute(_FOREVER)
-    await conn.execute(f"{KEEPER}SELECT pg_advisory_xact_lock_shared({key})")
+    await conn.execute(
+        f"{KEEPER}SELECT pg_advisory_xact_lock_shared(key) FROM ({keys}) AS keys (key)", parameters
+    )

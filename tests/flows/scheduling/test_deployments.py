@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from configs.loading import load_use_cases
 from configs.schema import ScheduleConfig, UseCase
 from configs.settings import CHECKOUT
-from flows.scheduling.deployments import PURPOSES, deployments, prefect_document, prefect_yaml
+from flows.scheduling.deployments import PURPOSES, deployments, prefect_document, prefect_yaml, worker_name
 
 
 @pytest.fixture
@@ -62,3 +63,12 @@ def test_no_cron_line_is_no_schedule(use_cases: dict[str, UseCase]) -> None:
 def test_the_entrypoints_are_there() -> None:
     source = (CHECKOUT / "flows" / "loop.py").read_text(encoding="utf-8")
     assert all(f"\ndef {flow}(" in source for flow in PURPOSES)
+
+
+def test_a_worker_is_called_by_its_host_and_its_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {worker_name(tmp_path / home) for home in ("one", "two", "100%")}
+    assert len(names) == 3
+    assert all(name.startswith(f"{socket.gethostname()}:") for name in names)
+    assert not any(mark in name for name in names for mark in "/%"), "which Prefect refuses"
+    monkeypatch.chdir(tmp_path)
+    assert worker_name(Path("one")) == worker_name(tmp_path / "one")

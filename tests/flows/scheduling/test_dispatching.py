@@ -14,8 +14,10 @@ from configs.settings import read_settings
 from flows.scheduling import dispatching, hearing, label_events
 from flows.scheduling.dispatching import dispatch
 from store.runs.lifecycle import request_run
-from store.runs.workers import has_worker
+from store.runs.workers import WorkerMark, has_worker
 from tests.service.conftest import USE_CASES
+
+MARK = WorkerMark("here", shares=False)
 
 
 class Away:
@@ -55,7 +57,7 @@ def test_it_lives_while_prefect_is_away(
     monkeypatch.setattr(label_events, "get_events_client", lambda **_: client)
 
     async def work() -> None:
-        task = asyncio.create_task(dispatch(client, settings, {"plans": USE_CASES["plans"]}))  # type: ignore[arg-type]
+        task = asyncio.create_task(dispatch(client, settings, {"plans": USE_CASES["plans"]}, MARK))  # type: ignore[arg-type]
         await until(lambda: has_worker(conn))
         held = set()
         seen = client.asked
@@ -80,7 +82,7 @@ def test_it_shows_its_life_again_after_the_database_was_away(
     settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_DATABASE_URL": database_url})
 
     async def work() -> None:
-        task = asyncio.create_task(dispatch(Away(), settings, {}))  # type: ignore[arg-type]
+        task = asyncio.create_task(dispatch(Away(), settings, {}, MARK))  # type: ignore[arg-type]
         await until(lambda: has_worker(conn))
         conn.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

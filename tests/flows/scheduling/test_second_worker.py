@@ -22,8 +22,8 @@ from prefect.client.schemas.objects import FlowRun
 
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, read_settings
-from flows.scheduling.deployments import deployments
-from flows.scheduling.registering import ensure_pool, register
+from flows.scheduling.deployments import EARLIER_WORKER, deployments, worker_name
+from flows.scheduling.registering import ensure_pool, forget_earlier, register
 from flows.status.prefect import pool_workers
 from tests.flows.retrain.turns import Orchard
 from tests.ports import free_port
@@ -137,3 +137,23 @@ def test_a_retrain_is_run_by_the_worker_of_another_home(
     assert promoted[0] > 0
     assert list((second / "history" / name).iterdir())
     assert not (settings.home / "history").exists()
+
+
+@pytest.mark.slow
+def test_the_name_that_all_workers_had_is_forgotten(prefect_url: str, tmp_path: Path) -> None:
+    async def seen() -> None:
+        async with PrefectClient(prefect_url) as client:
+            await ensure_pool(client, "ratchet", "process", sole=True)
+            for name in (EARLIER_WORKER, worker_name(tmp_path)):
+                await client.send_worker_heartbeat("ratchet", name)
+
+    async def forget() -> None:
+        async with PrefectClient(prefect_url) as client:
+            await forget_earlier(client, "ratchet")
+
+    settings = read_settings({"RATCHET_HOME": str(tmp_path), "PREFECT_API_URL": prefect_url})
+    asyncio.run(seen())
+    assert len(pool_workers(settings)) == 2
+    for _ in range(2):  # the second time there is none
+        asyncio.run(forget())
+        assert [one.name for one in pool_workers(settings)] == [worker_name(tmp_path)]

@@ -23,6 +23,7 @@ from store.database import prepare
 from store.database.connection import connect, connect_async
 from store.errors import DatabaseUnavailable
 from store.runs import workers
+from store.runs.workers import WorkerMark
 from tests.poolers import needs_pgbouncer, pooled
 from tests.ports import free_port
 
@@ -116,37 +117,121 @@ def test_up_is_refused_beside_another_that_works_on_the_database(
     }
     settings = read_settings(environ)
 
-    async def beside_a_worker() -> None:
+    async def beside_a_worker(mark: WorkerMark) -> None:
         async with await connect_async(database_url) as conn:
-            await workers.show_worker(conn)
+            await workers.show_worker(conn, mark)
             await asyncio.to_thread(bring_up, settings, lambda _name, _state: None)
 
     with pytest.raises(NotAlone, match=r"it is connected from \S+\. Two MLflow servers"):
-        asyncio.run(beside_a_worker())
+        asyncio.run(beside_a_worker(WorkerMark("elsewhere", shares=False)))
+    assert not running(settings.home)
+    (tmp_path / "shared").mkdir()
+    url = f"file://{tmp_path / 'shared'}"
+    settings = read_settings({**environ, "RATCHET_STORAGE": url})
+    with pytest.raises(NotAlone, match=rf"in different places, this one at {url}, cannot serve"):
+        asyncio.run(beside_a_worker(WorkerMark("elsewhere", shares=False)))
     assert not running(settings.home)
 
 
-def test_of_two_that_start_at_once_one_is_refused(
-    database_url: str, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+HOME = WorkerMark("one:/home", shares=False)
+OTHER_HOME = WorkerMark("two:/home", shares=False)
+STORAGE = WorkerMark("s3://bucket", shares=True)
+OTHER_STORAGE = WorkerMark("s3://other", shares=True)
+GIVEN = WorkerMark("given", shares=True)
+
+
+def test_a_mark_says_where_models_are(tmp_path: Path) -> None:
+    home = {"RATCHET_HOME": str(tmp_path)}
+    (tmp_path / "shared").mkdir()
+    storage = {"RATCHET_STORAGE": f"file://{tmp_path / 'shared'}"}
+    marks = [
+        WorkerMark.of(read_settings(one))
+        for one in (home, {**home, **storage}, {**home, **storage, "MLFLOW_TRACKING_URI": "http://m:5000"})
+    ]
+    assert [mark.shares for mark in marks] == [False, True, True]
+    assert marks[0].models.endswith(f":{tmp_path}")
+    assert [mark.models for mark in marks[1:]] == [storage["RATCHET_STORAGE"], "given"]
+    assert len({mark.process for mark in marks}) == 3
+
+
+@pytest.mark.parametrize(
+    ("lives", "comes", "refused"),
+    [
+        (HOME, OTHER_HOME, True),
+        (HOME, STORAGE, True),
+        (STORAGE, HOME, True),
+        (STORAGE, OTHER_STORAGE, True),
+        (STORAGE, STORAGE, False),
+        (GIVEN, HOME, False),  # that home's own MLflow, as may be
+        (GIVEN, STORAGE, False),
+        (HOME, HOME, False),  # what is left of the same home's
+    ],
+)
+@pytest.mark.parametrize("is_starting", [False, True])
+def test_who_works_beside_whom(
+    database_url: str,
+    conn: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    lives: WorkerMark,
+    comes: WorkerMark,
+    refused: bool,
+    is_starting: bool,
 ) -> None:
     monkeypatch.setattr(workers, "GONE_SECONDS", 0.3)
     conn.autocommit = True
     waits: list[str] = []
-    with connect(database_url, autocommit=True) as other:
+
+    async def beside() -> None:
+        async with await connect_async(database_url) as other:
+            await workers.show_worker(other, lives)
+            with workers.starting(conn, comes, waits.append) as address:
+                assert (address is not None) is refused
+
+    if is_starting:
         with (
-            workers.starting_alone(other, waits.append) as first,
-            workers.starting_alone(conn, waits.append) as second,
+            connect(database_url, autocommit=True) as other,
+            workers.starting(other, lives, waits.append) as first,
+            workers.starting(conn, comes, waits.append) as second,
         ):
             assert first is None
-            assert second is not None
-            assert "." in second or second == "a socket"
-        with workers.starting_alone(conn, waits.append) as next_one:
-            assert next_one is None
-    assert not waits
+            assert (second is not None) is refused
+    else:
+        asyncio.run(beside())
+    assert len(waits) == refused
+    assert all("." in address or address == "a socket" for address in waits)
+
+
+@pytest.mark.parametrize(("comes", "refused"), [(HOME, True), (STORAGE, False)])
+def test_of_a_worker_of_an_earlier_release_nobody_knows_where_its_models_are(
+    database_url: str,
+    conn: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    comes: WorkerMark,
+    refused: bool,
+) -> None:
+    monkeypatch.setattr(workers, "GONE_SECONDS", 0.3)
+    conn.autocommit = True
+    with connect(database_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock_shared(hashtextextended('worker of flows', 0))")
+        with workers.starting(conn, comes, lambda _address: None) as address:
+            assert (address is not None) is refused
+
+
+def test_who_looks_is_waited_for_and_an_earlier_release_that_starts_is_told(
+    database_url: str, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "GONE_SECONDS", 0.15)
+    conn.autocommit = True
+    with connect(database_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('worker of flows:start', 0))")
+        with workers.starting(conn, STORAGE, lambda _address: None) as address:
+            assert address is not None
+    with workers.starting(conn, STORAGE, lambda _address: None) as address:
+        assert address is None
 
 
 @needs_pgbouncer
-def test_so_is_one_behind_a_pooler(
+def test_of_two_that_start_at_once_behind_a_pooler_one_is_refused(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "GONE_SECONDS", 0.3)
@@ -155,11 +240,11 @@ def test_so_is_one_behind_a_pooler(
         url = stack.enter_context(pooled(database_url, tmp_path / "pooler"))
         conn, other = (stack.enter_context(connect(url, autocommit=True)) for _ in range(2))
         with (
-            workers.starting_alone(other, waits.append) as first,
-            workers.starting_alone(conn, waits.append) as second,
+            workers.starting(other, HOME, waits.append) as first,
+            workers.starting(conn, STORAGE, waits.append) as second,
         ):
             assert (first, second) == (None, "127.0.0.1")
-        with workers.starting_alone(conn, waits.append) as next_one:
+        with workers.starting(conn, STORAGE, waits.append) as next_one:
             assert next_one is None
 
 
@@ -168,8 +253,10 @@ def test_a_worker_that_has_just_ended_is_waited_for(database_url: str, conn: psy
 
     async def ends_soon() -> str | None:
         async with await connect_async(database_url) as other:
-            await workers.show_worker(other)
-            found = asyncio.create_task(asyncio.to_thread(workers.worker_that_stays, conn, waits.append))
+            await workers.show_worker(other, HOME)
+            found = asyncio.create_task(
+                asyncio.to_thread(workers.stranger_that_stays, conn, STORAGE, waits.append)
+            )
             await asyncio.sleep(0.3)
             assert not found.done()
         return await found

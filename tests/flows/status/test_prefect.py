@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -105,6 +106,24 @@ def test_what_it_says_is_read(prefect: _Prefect) -> None:
     assert [(one.name, one.state) for one in pool_workers(settings)] == [("ratchet", "online")]
     every = {"ingest": AT, "drift": AT, "retrain": AT}
     assert next_runs(settings, ["plans", "papers"]) == {"plans": every, "papers": every}
+
+
+def test_a_worker_that_died_is_told_for_an_hour_but_for_what_all_were_called_once(prefect: _Prefect) -> None:
+    just_now = (datetime.now(UTC) - timedelta(minutes=3)).isoformat()
+    long_ago = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    rows = [
+        {"name": name, "status": status, "last_heartbeat_time": at}
+        for name, status, at in (
+            ("ratchet", "OFFLINE", just_now),
+            ("b-4711", "ONLINE", just_now),
+            ("b:home", "ONLINE", just_now),
+            ("a:home", "OFFLINE", just_now),
+            ("c:home", "OFFLINE", long_ago),
+        )
+    ]
+    prefect.raw = plain(rows)
+    told = [(one.name, one.state) for one in pool_workers(settings_of(prefect))]
+    assert told == [("a:home", "silent"), ("b:home", "online"), ("b-4711", "online")]
 
 
 def test_the_first_question_that_is_not_answered_is_the_last(prefect: _Prefect) -> None:

@@ -31,7 +31,7 @@ from store.database.sessions import (
 from store.errors import DatabaseUnavailable
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import count_feedback
-from store.runs.workers import has_worker, keep_worker
+from store.runs.workers import WorkerMark, has_worker, keep_worker
 from tests.poolers import needs_pgbouncer, pooled
 from tests.ports import closed_port
 
@@ -98,7 +98,7 @@ def test_a_lock_lasts_as_long_as_the_connection_that_keeps_it(pooler: str, conn:
 def test_a_worker_is_seen_and_is_gone_with_its_connection(pooler: str, conn: psycopg.Connection) -> None:
     async def live() -> None:
         async with await connect_async(pooler) as keeper:
-            await keep_worker(keeper)
+            await keep_worker(keeper, WorkerMark("here", shares=False))
             assert has_worker(conn)
 
     asyncio.run(live())

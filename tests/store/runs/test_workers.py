@@ -16,11 +16,11 @@ from store.runs.workers import has_worker
 SHOW = """
 import asyncio, sys
 import psycopg
-from store.runs.workers import show_worker
+from store.runs.workers import WorkerMark, show_worker
 
 async def live():
     async with await psycopg.AsyncConnection.connect(sys.argv[1], autocommit=True) as conn:
-        await show_worker(conn)
+        await show_worker(conn, WorkerMark("here", shares=False))
         print("shown", flush=True)
         await asyncio.sleep(60)
 
