@@ -30,6 +30,7 @@ listen_port = {own}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {users}
+admin_users = {admin}
 pool_mode = {mode}
 default_pool_size = {size}
 max_client_conn = 500
@@ -60,6 +61,12 @@ class Pooler:
         self.process.kill()  # who was started in the background of a shell ignores SIGQUIT
         self.process.wait(10)
 
+    def tell(self, command: str) -> None:
+        """Give it a command of its own, as `RECONNECT`; `PAUSE` returns once no transaction is open."""
+        console = urlsplit(self.url)._replace(path="/pgbouncer").geturl()
+        with psycopg.connect(console, autocommit=True) as conn:
+            conn.execute(command)
+
 
 @contextmanager
 def pooled(url: str, folder: Path, *, mode: str = "transaction", size: int = 20) -> Iterator[str]:
@@ -77,7 +84,15 @@ def running_pooler(url: str, folder: Path, *, mode: str = "transaction", size: i
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     users, config = folder / "users.txt", folder / "pgbouncer.ini"
     users.write_text(f'"{parts.username}" "{parts.password}"\n', encoding="utf-8")
-    text = _CONFIG.format(host=parts.hostname, port=parts.port, own=port, users=users, mode=mode, size=size)
+    text = _CONFIG.format(
+        host=parts.hostname,
+        port=parts.port,
+        own=port,
+        users=users,
+        admin=parts.username,
+        mode=mode,
+        size=size,
+    )
     version = subprocess.run([PGBOUNCER, "--version"], capture_output=True, text=True, check=True).stdout
     if _is_before_121(version):  # which knows none in any case
         text = text.replace("max_prepared_statements = 0\n", "")

@@ -19,13 +19,13 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.workers.process import ProcessWorker
 
 from configs.addresses.web_url import shown
 from configs.errors import ConfigError
 from configs.loading import load_use_cases
 from configs.security.printable import printable
 from configs.settings import Settings, read_settings
+from flows.scheduling.known_runs import KnownRunsWorker
 from flows.scheduling.registering import PROCESS, PoolDiffers
 from flows.servers.own_prefect import absence, refusal, wrong_address
 from flows.stack.errors import StackError
@@ -101,8 +101,8 @@ async def ensure_pool_here(settings: Settings) -> None:
     wanted = {str(one.parameters["use_case"]) for one in deployments if "use_case" in one.parameters}
     if unknown := sorted(wanted - load_use_cases(settings.config_dirs).keys()):
         log.warning(
-            "no file here describes %s, whose runs fail where they are started here: set RATCHET_CONFIGS to "
-            "folders with the files that the first worker has",
+            "no file here describes %s, whose runs are left to other workers: set RATCHET_CONFIGS to folders "
+            "with the files that the first worker has",
             ", ".join(unknown),
         )
 
@@ -124,7 +124,9 @@ def _why_not(settings: Settings, error: Exception) -> str:
 async def join(settings: Settings, *, most_runs: int) -> None:
     """Start the flow runs of the pool until this process is told to end."""
     name = f"{socket.gethostname()}-{os.getpid()}"
-    worker = ProcessWorker(work_pool_name=settings.work_pool, name=name, limit=most_runs)
+    worker = KnownRunsWorker(
+        settings.config_dirs, work_pool_name=settings.work_pool, name=name, limit=most_runs
+    )
     serving = asyncio.create_task(worker.start(printer=log.info))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.workers.process import ProcessWorker
 
 from configs.errors import ConfigError
 from configs.loading import load_selected
@@ -30,6 +29,7 @@ from flows.retention.bringing_back import bring_back_forever
 from flows.retention.daily import prune_daily
 from flows.scheduling.deployments import Entry, deployments, worker_name
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
+from flows.scheduling.known_runs import KnownRunsWorker
 from flows.scheduling.notify import notify_forever
 from flows.scheduling.registering import (
     PROCESS,
@@ -100,7 +100,9 @@ async def _work(settings: Settings, *, sole: bool) -> None:
             await requeue_crashed(client, settings, list(use_cases))
     await asyncio.to_thread(_settle_rows, settings, list(use_cases))
     name = worker_name(settings.home)
-    worker = ProcessWorker(work_pool_name=settings.work_pool, name=name, limit=MOST_RUNS)
+    worker = KnownRunsWorker(
+        settings.config_dirs, work_pool_name=settings.work_pool, name=name, limit=MOST_RUNS
+    )
     serves = settings.work_pool_type == PROCESS  # the runs of other pools Prefect's own workers start
     serving = asyncio.create_task(worker.start(printer=log.info) if serves else asyncio.Event().wait())
     following = asyncio.create_task(_follow(worker if serves else None, here, use_cases, turn))
@@ -118,7 +120,7 @@ async def _work(settings: Settings, *, sole: bool) -> None:
 
 
 async def _follow(
-    worker: ProcessWorker | None, here: Here, use_cases: Mapping[str, UseCase], turn: Turn
+    worker: KnownRunsWorker | None, here: Here, use_cases: Mapping[str, UseCase], turn: Turn
 ) -> None:
     """Ask, hand over and tell of these use cases, and of those that SIGHUP says are to be served."""
     reload = asyncio.Event()
@@ -127,6 +129,8 @@ async def _follow(
         await asyncio.sleep(0.05)
     while True:
         settings, listening, shown = here.settings, asyncio.Event(), asyncio.Event()
+        if worker is not None:
+            worker.config_dirs = settings.config_dirs
 
         def on_listening(events: tuple[asyncio.Event, ...] = (listening, shown)) -> None:
             for event in events:
@@ -278,7 +282,7 @@ def _load_entries(use_cases: Mapping[str, UseCase], pool: str) -> list[Entry]:
 
 
 async def _dispatch(
-    worker: ProcessWorker | None,
+    worker: KnownRunsWorker | None,
     here: Here,
     use_cases: Mapping[str, UseCase],
     on_listening: Callable[[], None],
