@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +29,7 @@ from configs.settings import Settings, ensure_different_ports
 from flows.compute.looking import look_at_clusters
 from flows.inbox_strays import strays_of
 from flows.servers.own_prefect import own_prefect_problem
+from flows.servers.sharing import ensure_models_here
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
@@ -40,7 +41,7 @@ from store.database.embedded_user import launcher_for
 from store.database.revisions import revision_problem
 from store.database.sessions import ensure_sessions, has_own_session
 from store.database.tls_files import ensure_tls_files
-from store.errors import DatabaseError, PostgresFailed, StorageError
+from store.errors import DatabaseError, ModelsElsewhere, PostgresFailed, StorageError
 from store.objects.opening import open_storage, probe_storage
 
 LEAST_DISK = 2_000_000_000
@@ -253,6 +254,11 @@ def _database(settings: Settings) -> Finding:
 
 def _storage(settings: Settings) -> Finding:
     """What machines share: an object is written, listed, read and deleted."""
+    try:
+        with suppress(DatabaseError):  # said of the database
+            ensure_models_here(settings)
+    except ModelsElsewhere as error:
+        return Finding("storage", False, str(error), "docs/storage.md has how homes share a storage")
     if settings.storage_url is None:
         return Finding("storage", True, "the folders of the home")
     try:

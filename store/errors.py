@@ -14,6 +14,7 @@ StoreError
 │   ├── StorageRefused     the storage cannot be used as it is configured
 │   ├── StorageUnavailable it does not answer
 │   ├── StorageBehind      it lacks what was kept elsewhere
+│   ├── ModelsElsewhere    it lacks what the database knows
 │   ├── ObjectMissing      no object of a key
 │   ├── ObjectExists       an object that was not to be replaced
 │   └── WrongKey           a key that cannot be one
@@ -29,6 +30,8 @@ StoreError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from configs.near_names import meant
 
@@ -129,6 +132,23 @@ class StorageBehind(StorageError):
         super().__init__(
             f"this home kept its artifacts in {before}, and {url} has none of them; "
             f"`{command}` copies them there"
+        )
+
+
+class ModelsElsewhere(StorageError):
+    """The database knows models, and the storage has no file of any: only another home can read them.
+
+    Args:
+        use_cases: those that have models.
+    """
+
+    def __init__(self, url: str, use_cases: Sequence[str]) -> None:
+        super().__init__(
+            f"the database knows models of {', '.join(use_cases)}, and {url} has the files of none: they are "
+            "where the home that made them keeps them. Have them in a place that both share: `ratchet storage "
+            "copy --to URL` in that home, then RATCHET_STORAGE=URL for both; or name that home's MLflow in "
+            "MLFLOW_TRACKING_URI; or here another database. If they are lost for good, put a file into its "
+            "mlflow/, and start again"
         )
 
 

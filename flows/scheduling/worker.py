@@ -72,31 +72,28 @@ class Here:
     """Nobody but those that the database shows uses the pool, so what was left in it is theirs to settle."""
 
 
-async def work(settings: Settings, *, sole: bool) -> None:
+async def work(here: Here) -> None:
     """Serve the pool until the process is told to end; on SIGHUP read the configuration anew.
-
-    Args:
-        sole: nobody else uses the pool, so what was left in it is ours to settle.
 
     Raises:
         TimeoutError: the Prefect server did not answer for `PATIENCE` seconds.
     """
-    async with kept_warm(settings):
-        await _work(settings, sole=sole)
+    async with kept_warm(here.settings):
+        await _work(here)
 
 
-async def _work(settings: Settings, *, sole: bool) -> None:
+async def _work(here: Here) -> None:
+    settings = here.settings
     ready = ready_file(settings.home)
     ready.unlink(missing_ok=True)
     use_cases = load_selected(settings.config_dirs, settings.use_cases)
     # Slow imports, while the servers, and what flow runs are forked from, may still be starting.
     entries = await asyncio.to_thread(_load_entries, use_cases, settings.work_pool)
-    here = Here(settings, WorkerMark.of(settings), sole)
     async with get_client() as client:
         await _wait_for(client)
         turn = await asyncio.to_thread(Turn.take, settings)
         await prepare(client, here, entries, turn)
-        if sole:
+        if here.sole:
             await requeue_crashed(client, settings, list(use_cases))
     await asyncio.to_thread(_settle_rows, settings, list(use_cases))
     name = worker_name(settings.home)
@@ -314,7 +311,8 @@ def main(words: Sequence[str]) -> None:
     tell_set_in_vain(os.environ)
     settings = read_settings()
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    asyncio.run(work(settings, sole="--sole" in words))
+    mark = WorkerMark.of(settings, keeps_models="--keeps-models" in words)
+    asyncio.run(work(Here(settings, mark, sole="--sole" in words)))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from configs.addresses.storage_url import folder_url, note_storage, noted_storage
 from configs.settings import Settings
-from store.errors import StorageBehind, StorageUnavailable
+from models.production.ledger import use_cases_with_models
+from store.database.connection import connect
+from store.errors import ModelsElsewhere, StorageBehind, StorageUnavailable
 from store.objects.contract import Storage
 from store.objects.folders import FolderStorage
 from store.objects.opening import open_storage, probe_storage, storage_at
@@ -37,6 +40,25 @@ def ensure_storage(settings: Settings, on_status: Callable[[str, str], None]) ->
     if storage.url != known:
         _ensure_copied(settings.home, storage, known)
         note_storage(settings.home, settings.storage_url)
+
+
+def ensure_models_here(settings: Settings) -> None:
+    """See that models which a database of the user's own knows are not all where only another home has them.
+
+    Raises:
+        ModelsElsewhere: they are.
+        DatabaseUnavailable: the database does not answer.
+    """
+    if settings.database_url is None or not settings.starts_mlflow:
+        return
+    with connect(settings.database_url) as conn:
+        use_cases = use_cases_with_models(conn)
+    if not use_cases:
+        return
+    storage = open_storage(settings)
+    with suppress(StorageUnavailable):  # said already, and what is cached here serves
+        if next(storage.list(ARTIFACTS), None) is None:
+            raise ModelsElsewhere(storage.url, use_cases)
 
 
 def storage_before(home: Path, url: str) -> Storage:

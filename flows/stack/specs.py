@@ -86,10 +86,11 @@ def _service(settings: Settings) -> Server:
 
 
 def _worker(settings: Settings) -> Server:
-    sole = ("--sole",) if settings.starts_prefect else ()
+    # By its environment, which names the servers of this home too, it could not tell.
+    told = {"--sole": settings.starts_prefect, "--keeps-models": settings.starts_mlflow}
     return Server(
         name="worker",
-        command=(sys.executable, "-m", "flows.scheduling.worker", *sole),
+        command=(sys.executable, "-m", "flows.scheduling.worker", *(word for word in told if told[word])),
         healthy=lambda pid: probes.worker_is_ready(settings.home, pid),
     )
 

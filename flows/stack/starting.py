@@ -25,7 +25,7 @@ from configs.settings import CHECKOUT, Settings, ensure_different_ports
 from flows.configured import ensure_configured
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
-from flows.servers.sharing import ensure_storage
+from flows.servers.sharing import ensure_models_here, ensure_storage
 from flows.stack import processes, state
 from flows.stack.errors import NotAlone, PortTaken, ServerFailed
 from flows.stack.probes import ensure_prefect_address
@@ -96,6 +96,7 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
     if settings.database_url is not None:
         ensure_tls_files(settings)
         ensure_sessions(settings)
+        ensure_models_here(settings)
     with state.locked(settings.home):
         if state.read_supervisor(settings.home) is not None:  # it starts what is missing
             return []
@@ -158,7 +159,7 @@ def _seen(settings: Settings, on_status: OnStatus) -> Iterator[None]:
 
     Of two such that start at once one is refused, as it sees that the other starts.
     """
-    mark = WorkerMark.of(settings)
+    mark = WorkerMark.of(settings, keeps_models=True)
     with ExitStack() as stack:
         try:
             conn = stack.enter_context(closing(connect(session_url(settings), autocommit=True)))

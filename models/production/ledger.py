@@ -154,6 +154,17 @@ def newest_row(conn: psycopg.Connection[Any]) -> int:
     return 0 if row is None or row[0] is None else int(row[0])
 
 
+def use_cases_with_models(conn: psycopg.Connection[Any]) -> list[str]:
+    """Names of those that versions were registered for; none in a database that has no tables yet."""
+    if conn.execute("SELECT to_regclass('ledger')").fetchone() == (None,):
+        return []
+    rows = conn.execute(
+        "SELECT DISTINCT use_case FROM ledger WHERE event = ANY(%s) ORDER BY use_case",
+        (["registered", *MOVES],),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
 def productions(conn: psycopg.Connection[Any], use_case: str) -> list[int]:
     """Every version that has been production, the one that was so last first."""
     rows = conn.execute(

@@ -27,6 +27,9 @@ PROBES = 3
 """Connections that hold a transaction each, so that a pooler has to show which sessions it shares."""
 KEEPER: LiteralString = "/* ratchet keeps a lock */ "
 """Begins each statement of a transaction that is open for its lock alone: rows never come to light by it."""
+_WITHOUT_SNAPSHOT: LiteralString = f"{KEEPER}SELECT 1"
+"""After a statement with parameters, whose snapshot the server keeps until the next one in a transaction: an
+index that is made CONCURRENTLY, as by migrations, would wait for its end."""
 _SESSION = "SELECT pg_backend_pid()"
 _FOREVER = "SET LOCAL idle_in_transaction_session_timeout = 0"
 _shared: dict[str, bool] = {}
@@ -135,6 +138,7 @@ def keep_lock(conn: Connection, purpose: Purpose, name: str) -> Connection:
     keeper = connect(_address(conn.info))
     keeper.execute(_FOREVER)
     keeper.execute(f"{KEEPER}SELECT pg_advisory_xact_lock({key_sql(purpose)})", (name,))
+    keeper.execute(_WITHOUT_SNAPSHOT)
     return keeper
 
 
@@ -146,6 +150,7 @@ def try_keep_lock(conn: Connection, purpose: Purpose, name: str) -> Connection |
     keeper.execute(_FOREVER)
     row = keeper.execute(f"{KEEPER}SELECT pg_try_advisory_xact_lock({key_sql(purpose)})", (name,)).fetchone()
     if row is not None and row[0]:
+        keeper.execute(_WITHOUT_SNAPSHOT)
         return keeper
     keeper.close()
     return None
@@ -196,6 +201,7 @@ def keep_shared(conn: Connection, keys: LiteralString, parameters: Sequence[Any]
     keeper.execute(
         f"{KEEPER}SELECT pg_advisory_xact_lock_shared(key) FROM ({keys}) AS keys (key)", parameters
     )
+    keeper.execute(_WITHOUT_SNAPSHOT)
     return keeper
 
 
@@ -212,3 +218,4 @@ async def keep_shared_async(
     await conn.execute(
         f"{KEEPER}SELECT pg_advisory_xact_lock_shared(key) FROM ({keys}) AS keys (key)", parameters
     )
+    await conn.execute(_WITHOUT_SNAPSHOT)

@@ -58,9 +58,13 @@ class WorkerMark:
     """Of this one alone."""
 
     @classmethod
-    def of(cls, settings: Settings) -> WorkerMark:
-        """That of a worker with these settings."""
-        if not settings.starts_mlflow:
+    def of(cls, settings: Settings, *, keeps_models: bool) -> WorkerMark:
+        """That of a worker with these settings.
+
+        Args:
+            keeps_models: whether its MLflow is of the same home; a worker is told the address of that too.
+        """
+        if not keeps_models:
             return cls(_GIVEN, shares=True)
         if settings.storage_url is not None:
             return cls(settings.storage_url, shares=True)

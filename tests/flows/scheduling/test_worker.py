@@ -85,17 +85,21 @@ def test_a_worker_begins_with_the_database_away(tmp_path: Path, caplog: pytest.L
 
 
 def test_a_worker_makes_its_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[tuple[Settings, bool]] = []
+    begun: list[worker.Here] = []
 
-    async def work(settings: Settings, *, sole: bool) -> None:
-        assert settings.home.is_dir()
-        begun.append((settings, sole))
+    async def work(here: worker.Here) -> None:
+        assert here.settings.home.is_dir()
+        begun.append(here)
 
     home = tmp_path / "machine" / "home"
     monkeypatch.setenv("RATCHET_HOME", str(home))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")  # as `ratchet up` tells it
     monkeypatch.setattr(worker, "work", work)
     worker.main(["--sole"])
-    assert [(settings.home, sole) for settings, sole in begun] == [(home, True)]
+    worker.main(["--keeps-models"])
+    assert [(one.settings.home, one.sole) for one in begun] == [(home, True), (home, False)]
+    assert [one.mark.shares for one in begun] == [True, False]
+    assert begun[1].mark.models.endswith(f":{home}")
     assert home.stat().st_mode & 0o777 == 0o700
 
 
@@ -128,7 +132,7 @@ class Prefect(Client):
 
 
 def here(settings: Settings) -> worker.Here:
-    return worker.Here(settings, WorkerMark.of(settings), sole=True)
+    return worker.Here(settings, WorkerMark.of(settings, keeps_models=True), sole=True)
 
 
 def test_where_others_cannot_be_told_what_may_be_theirs_stays(
@@ -158,7 +162,7 @@ def test_what_is_left_over_is_settled_and_other_deployments_go_where_no_other_wo
             str(settings.database_url), autocommit=True
         ) as other:
             if lives:
-                await show_worker(other, WorkerMark.of(settings))
+                await show_worker(other, WorkerMark.of(settings, keeps_models=True))
             turn = Turn.take(settings)
             await prefect.prepare(here(settings), turn, "own")
             turn.end()
@@ -217,7 +221,7 @@ def test_a_worker_does_not_take_itself_for_another(
         async with hearing(str(settings.database_url), [], own.mark):
             turn = Turn.take(settings)
             assert turn.look(own.mark) == (False, frozenset())
-            assert turn.look(WorkerMark.of(settings))[0] is True
+            assert turn.look(WorkerMark.of(settings, keeps_models=True))[0] is True
             turn.end()
 
     asyncio.run(again())
@@ -230,11 +234,11 @@ def test_a_turn_that_does_not_end_is_not_waited_for_for_ever(
     monkeypatch.setattr(workers, "TURN_SECONDS", 0.1)
     first = Turn.take(settings)
     second = Turn.take(settings)
-    assert second.look(WorkerMark.of(settings)) == (None, frozenset())
+    assert second.look(WorkerMark.of(settings, keeps_models=True)) == (None, frozenset())
     assert "another worker is beginning, and does not come to its end" in caplog.text
     first.end()
     third = Turn.take(settings)
-    assert third.look(WorkerMark.of(settings)) == (False, frozenset())
+    assert third.look(WorkerMark.of(settings, keeps_models=True)) == (False, frozenset())
     third.end()
 
 

@@ -7,21 +7,25 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from configs.settings import CHECKOUT, read_settings
+from configs.settings import CHECKOUT, Settings, read_settings
 from flows import doctor
 from flows.cli import app
 from flows.scheduling.joining import NothingToJoin, ensure_reachable
+from flows.servers.sharing import ensure_models_here
 from flows.stack.errors import NotAlone
+from flows.stack.specs import servers
 from flows.stack.starting import bring_up
 from flows.stack.state import running
+from models.production.artifact_digests import note_registered
 from store.database import prepare
 from store.database.connection import connect, connect_async
-from store.errors import DatabaseUnavailable
+from store.errors import DatabaseUnavailable, ModelsElsewhere
 from store.runs import workers
 from store.runs.workers import WorkerMark
 from tests.poolers import needs_pgbouncer, pooled
@@ -133,6 +137,44 @@ def test_up_is_refused_beside_another_that_works_on_the_database(
     assert not running(settings.home)
 
 
+def test_the_worker_is_told_whether_the_mlflow_that_it_has_is_of_this_home(tmp_path: Path) -> None:
+    words = {}
+    for name, url in (("own", ""), ("given", "http://127.0.0.1:5000")):
+        environ = {"RATCHET_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": url}
+        (server,) = (one for one in servers(read_settings(environ)) if one.name == "worker")
+        words[name] = server.command[3:]
+    assert words == {"own": ("--sole", "--keeps-models"), "given": ("--sole",)}
+
+
+def test_up_is_refused_where_the_models_that_the_database_knows_are_not(
+    database_url: str, conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": database_url})
+    ensure_models_here(settings)
+    note_registered(
+        conn, "plans", 3, digest="d", actor="ann", mlflow_run="m", run_id=str(uuid4()), tags={}, fences={},
+        beyond_fence={},
+    )  # fmt: skip
+    conn.commit()
+    told = f"the database knows models of plans, and file://{home} has the files of none"
+    with pytest.raises(ModelsElsewhere, match=told):
+        bring_up(settings, lambda _name, _state: None)
+    assert not running(home)
+    assert "ratchet storage copy" in doctor_says(settings)
+    elsewhere = {"RATCHET_HOME": str(home), "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
+    ensure_models_here(read_settings({**elsewhere, "RATCHET_DATABASE_URL": database_url}))
+    (home / "mlflow" / "1").mkdir(parents=True)
+    (home / "mlflow" / "1" / "model").write_bytes(b"model")
+    ensure_models_here(settings)
+
+
+def doctor_says(settings: Settings) -> str:
+    (finding,) = (one for one in doctor.examine(settings) if one.what == "storage")
+    assert not finding.ok
+    return finding.found
+
+
 HOME = WorkerMark("one:/home", shares=False)
 OTHER_HOME = WorkerMark("two:/home", shares=False)
 STORAGE = WorkerMark("s3://bucket", shares=True)
@@ -145,8 +187,8 @@ def test_a_mark_says_where_models_are(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     storage = {"RATCHET_STORAGE": f"file://{tmp_path / 'shared'}"}
     marks = [
-        WorkerMark.of(read_settings(one))
-        for one in (home, {**home, **storage}, {**home, **storage, "MLFLOW_TRACKING_URI": "http://m:5000"})
+        WorkerMark.of(read_settings(one), keeps_models=keeps)
+        for one, keeps in ((home, True), ({**home, **storage}, True), ({**home, **storage}, False))
     ]
     assert [mark.shares for mark in marks] == [False, True, True]
     assert marks[0].models.endswith(f":{tmp_path}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from store.database.sessions import (
     hold_lock,
     is_kept,
     keep_lock,
+    keep_shared,
+    keep_shared_async,
     session_url,
     try_keep_lock,
 )
@@ -92,6 +95,29 @@ def test_a_lock_lasts_as_long_as_the_connection_that_keeps_it(pooler: str, conn:
             moving.execute("INSERT INTO pause (use_case, actor, reason) VALUES ('u', 'ann', 'why')")
             assert try_keep_lock(other, "move", "u") is None
         assert conn.execute("SELECT count(*) FROM pause").fetchone() == (1,), "committed before it is let go"
+
+
+@needs_pgbouncer
+def test_no_index_waits_for_what_keeps_a_lock(pooler: str, conn: psycopg.Connection) -> None:
+    """Those of migrations are made while whoever starts them keeps locks."""
+    key = "SELECT hashtextextended(%s, 0)"
+
+    async def make_index() -> None:
+        with ExitStack() as stack:
+            keeping = stack.enter_context(connect(pooler, autocommit=True))
+            stack.enter_context(keep_lock(keeping, "move", "u"))
+            tried = try_keep_lock(keeping, "shadow", "u")
+            assert tried is not None
+            stack.enter_context(tried)
+            stack.enter_context(keep_shared(keeping, key, ("a",)))
+            async with await connect_async(pooler) as keeper:
+                await keep_shared_async(keeper, key, ("b",))
+                held = conn.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+                assert held == (4,)
+                conn.execute("SET statement_timeout = '5s'")
+                conn.execute("CREATE INDEX CONCURRENTLY made_beside ON pause (actor)")
+
+    asyncio.run(make_index())
 
 
 @needs_pgbouncer
