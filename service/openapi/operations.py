@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from service.openapi.schema_parts import STRING, Schema, any_object, json_response, object_of, schema_ref
 
 _ERRORS = {
-    "400": "The body cannot be read, as it is not JSON, or the query has a key that is not read here.",
+    "400": "The body cannot be read, as it is not JSON.",
     "403": "A page of another site made the browser send it.",
     "413": "The body is longer than allowed.",
     "415": "The body is announced as something else than what is read here.",

@@ -21,6 +21,8 @@ SCHEMES: Schema = {
 _RETRY: Schema = {"Retry-After": header(INTEGER, "Seconds to wait.")}
 _OTHERS = ("/invocations", "/ping", "/version")
 """How paths end that are of MLflow's protocol, whose queries may say anything."""
+_UNREADABLE = "The body is not JSON, or has a key twice where labels come; or: "
+_STRAY = "The query has a key that is not read here, or one twice."
 _FOREIGN = "a page of another site sent it (`cross_site`), or to another host (`wrong_host`)."
 
 
@@ -49,9 +51,8 @@ def _secure(method: str, path: str, operation: Schema) -> None:
         operation["security"] = []
         responses["403"] = error_response(_FOREIGN)
     if path.startswith("/v1/") and not path.endswith(_OTHERS):
-        responses.setdefault(
-            "400", error_response("The query has a key that is not read here, or one twice.")
-        )
+        unreadable = _UNREADABLE if "requestBody" in operation else ""
+        responses["400"] = error_response(f"{unreadable}{_STRAY}")
     if "requestBody" in operation:
         responses["408"] = error_response("The request came too slowly.")
     if method not in READING:
