@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from configs.near_names import misspelt
 from configs.schema import RecordConfig, UseCase
 from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
@@ -63,6 +64,28 @@ class RowReader:
         named = [self.target.column, *keys]
         require_columns(
             source, self.record, [name for name in named if name is not None], self.target.classes
+        )
+
+    def notes_of(self, source: Source) -> tuple[str, ...]:
+        """What is said of columns that are not read, and nearly a field's that the file lacks."""
+        present = list(source.columns or ())
+        keys = (
+            self.record.time_column,
+            self.record.id_column,
+            self.record.group_key,
+            self.record.source_column,
+        )
+        read = {name for config in self.record.fields for name in columns_read(config, present)}
+        read |= {name for name in (self.target.column, *keys) if name is not None}
+        absent = [
+            config.source_column
+            for config in self.record.fields
+            if present and not set(columns_read(config, present)) & set(present)
+        ]
+        near = misspelt(absent, [name for name in present if name not in read], read)
+        return tuple(
+            f"column '{stray}' is not read; is '{name}' meant, which the file lacks?"
+            for name, stray in near.items()
         )
 
     def read(self, batch: Batch) -> LabelledRows:

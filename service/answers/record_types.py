@@ -15,11 +15,12 @@ BYTES = (0.0, 255.0)
 """Range of images whose pixels are levels already."""
 
 
-def request_type(contract: RecordContract, *, refuse_unknown: bool = False) -> Any:
+def request_type(contract: RecordContract, *, refuse_unknown: bool = False, only_known: bool = False) -> Any:
     """Types that accept what the contract accepts, save for forms that are rare (pictures, 3.0 for 3).
 
     Args:
         refuse_unknown: whether a field that the contract does not have is refused.
+        only_known: whether a key beside `records` and `labels` is.
     """
     fields: list[Any] = []
     for index, config in enumerate(contract.record.fields):
@@ -40,7 +41,7 @@ def request_type(contract: RecordContract, *, refuse_unknown: bool = False) -> A
         forbid_unknown_fields=refuse_unknown,
     )
     parts: list[Any] = [("records", list[record]), ("labels", list[Any] | None, None)]  # type: ignore[valid-type]
-    return msgspec.defstruct("Request", parts, gc=False)
+    return msgspec.defstruct("Request", parts, gc=False, forbid_unknown_fields=only_known)
 
 
 def _type_of(config: FieldConfig) -> Any:

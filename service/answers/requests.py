@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from operator import attrgetter, itemgetter
@@ -86,7 +86,12 @@ class RequestReader:
         self.labels = labels
         self.max_records = max_records
         self._refuse_unknown = refuse_unknown
-        self._decode = msgspec.json.Decoder(request_type(contract, refuse_unknown=refuse_unknown)).decode
+        self._decode, self._decode_with_others = (
+            msgspec.json.Decoder(
+                request_type(contract, refuse_unknown=refuse_unknown, only_known=only_known)
+            ).decode
+            for only_known in (True, False)
+        )
         self._id = attrgetter("own_id")
         self._group_key = contract.record.group_key
         places = list(enumerate(contract.record.fields))
@@ -131,7 +136,12 @@ class RequestReader:
             Invalid: one of them is refused.
         """
         try:
-            request = self._decode(body)
+            try:
+                request = self._decode(body)
+            except msgspec.ValidationError:
+                request = self._decode_with_others(body)
+                if _meant_for_labels(msgspec.json.decode(body, type=dict[str, msgspec.Raw])) is not None:
+                    return None
             rows = request.records
             if not 0 < len(rows) <= self.max_records:
                 return None
@@ -280,6 +290,8 @@ class RequestReader:
         content = parse_object(body)
         records = listed(content, "records", self.max_records)
         incoming = self.check(records)
+        if (stray := _meant_for_labels(content)) is not None:
+            raise Invalid(f"unknown key {stray!r:.80} (is 'labels' meant?); allowed: records, labels")
         labels = content.get("labels")
         if labels is not None:
             ensure_no_key_twice(body)
@@ -296,6 +308,13 @@ class RequestReader:
         if problems:
             raise invalid_records(problems, count)
         return [label for label in checked if label is not None]
+
+
+def _meant_for_labels(content: Mapping[str, Any]) -> str | None:
+    """A key of a request without `labels` that is nearly that: what came to be learned would be lost."""
+    if "labels" in content:
+        return None
+    return next((key for key in content if key != "records" and nearest(key[:80], ["labels"])), None)
 
 
 def _with_base64(values: Sequence[Any], images: Sequence[int]) -> list[Any]:

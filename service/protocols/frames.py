@@ -91,7 +91,7 @@ class FrameReader:
         columns = {
             name: values if isinstance(values, list) else [values]
             for name, values in frame.items()
-            if name in self._columns or name == self._group_key
+            if self._reads(name)
         }
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -103,19 +103,27 @@ class FrameReader:
         return [self._record(row) for row in self._bounded("inputs", rows)]
 
     def _rows(self, place: str, columns: Sequence[Any], rows: Sequence[Any]) -> Records:
+        names = list(map(str, columns))
+        if twice := next(
+            (name for at, name in enumerate(names) if name in names[:at] and self._reads(name)), None
+        ):
+            raise Invalid(f"{place}: got the column '{twice}' twice; allowed: once")
         records = []
         for number, row in enumerate(self._bounded(place, rows)):
             if not isinstance(row, list) or len(row) != len(columns):
                 arrived = f"{len(row)} values" if isinstance(row, list) else describe(row)
                 raise Invalid(f"{place}: row {number}: got {arrived}; allowed: {len(columns)}, one a column")
-            records.append(self._record(dict(zip(map(str, columns), row, strict=True))))
-        if columns and not self._columns.keys() & set(map(str, columns)):
-            names = ", ".join(repr(str(column)[:40]) for column in columns[:5])
+            records.append(self._record(dict(zip(names, row, strict=True))))
+        if columns and not self._columns.keys() & set(names):
+            shown = ", ".join(repr(name[:40]) for name in names[:5])
             allowed = ", ".join(field.source_column for field in self._fields[:20])
             raise Invalid(
-                f"{place}: got the columns {names}, none of which is one of the use case; allowed: {allowed}"
+                f"{place}: got the columns {shown}, none of which is one of the use case; allowed: {allowed}"
             )
         return records
+
+    def _reads(self, column: str) -> bool:
+        return column in self._columns or column == self._group_key
 
     def _bounded(self, place: str, rows: Any) -> list[Any]:
         return listed({place: rows}, place, self._max_records)

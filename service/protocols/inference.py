@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import orjson
 
+from configs.near_names import meant
 from configs.schema import FieldConfig
 from features.errors import Problem
 from features.records.contract import RecordContract
@@ -106,7 +107,7 @@ def _ensure_readable(request_input: InputTensor, contract: RecordContract, earli
     key = contract.record.group_key
     if name not in contract.fields and (key is None or name != key):
         names = [*contract.names, *([] if key is None else [key])]
-        raise Invalid(f"input {name[:80]!r}: unknown; allowed: {', '.join(names)}")
+        raise Invalid(f"input {name[:80]!r}: unknown{meant(name[:80], names)}; allowed: {', '.join(names)}")
     if name in earlier:
         raise Invalid(f"input '{name}': got it twice; allowed: once")
     if not 0 < len(shape) <= 4 or min(shape) < 0 or max(shape) >= 2**31:
@@ -262,7 +263,8 @@ def requested_outputs(request: InferRequest) -> dict[str, bool]:
     requested = {}
     for output in request.outputs or [RequestedOutput(name) for name in OUTPUTS]:
         if output.name not in OUTPUTS:
-            raise Invalid(f"output {output.name[:80]!r}: unknown; allowed: {', '.join(OUTPUTS)}")
+            name = output.name[:80]
+            raise Invalid(f"output {name!r}: unknown{meant(name, OUTPUTS)}; allowed: {', '.join(OUTPUTS)}")
         parameters = output.parameters or {}
         for extension in ("classification", "shared_memory_region"):
             if extension in parameters:

@@ -133,8 +133,8 @@ def _ingest(
     return IngestReport(
         source.name, rows_read, counts.new, counts.corrected, counts.duplicates, counts.stale, tally.rows,
         stored.newly_quarantined, round(time.monotonic() - started, 3), tally.reasons, stored.released,
-        _missing(reader.counts), reader.counts[TRIMMED], reader.counts[RESPELLED], source.notes,
-        fences.sentences, counts.outvoted,
+        _missing(reader.counts), reader.counts[TRIMMED], reader.counts[RESPELLED],
+        (*source.notes, *reader.notes_of(source)), fences.sentences, counts.outvoted,
     )  # fmt: skip
 
 

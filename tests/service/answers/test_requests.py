@@ -224,3 +224,18 @@ def test_many_problems_are_counted_and_the_first_listed() -> None:
         reader().read(orjson.dumps({"records": [VALID | {"amount": "x"}] * 30}))
     assert refused.value.details["total"] == 30
     assert len(refused.value.details["problems"]) == 20
+
+
+@pytest.mark.parametrize("key", ["label", "lables", "Labels"])
+@pytest.mark.parametrize("record", [VALID, VALID | {"count": 2.0}])
+def test_labels_under_nearly_their_name_are_not_lost(key: str, record: dict[str, Any]) -> None:
+    told = f"unknown key '{key}' \\(is 'labels' meant\\?\\); allowed: records, labels"
+    with pytest.raises(Invalid, match=told):
+        reader().read(dump({"records": [record], key: ["a"]}))
+    assert reader().read(dump({"records": [record], key: ["a"], "labels": ["b"]})).labels == ["b"]
+
+
+def test_other_keys_beside_the_records_are_the_caller_s_own() -> None:
+    body = dump({"records": [VALID], "request": "7", "trace": {"label": 1}})
+    fast = read_fast(reader(), body)
+    assert (fast.count, fast.labels) == (1, None)

@@ -196,6 +196,12 @@ REFUSED: list[tuple[Any, int, str]] = [
     ({"inputs": [IMAGE | {"data": None, "parameters": {"binary_data_size": 5}}]}, 422, "0 bytes left"),
     ({"inputs": [IMAGE], "outputs": [{"name": "x"}]}, 422, "output 'x': unknown; allowed: label"),
     (
+        {"inputs": [IMAGE], "outputs": [{"name": "lable"}]},
+        422,
+        "output 'lable': unknown (is 'label' meant?);",
+    ),
+    ({"inputs": [IMAGE | {"name": "imgae"}]}, 422, "input 'imgae': unknown (is 'image' meant?); allowed"),
+    (
         {"inputs": [IMAGE], "outputs": [{"name": "label", "parameters": {"classification": 2}}]},
         422,
         "'classification', which is not supported",

@@ -156,6 +156,13 @@ REFUSED: list[tuple[Any, str, int, str]] = [
         "got the columns 'a;b'",
     ),
     (b"tenure,churn\n1\n", "text/csv", 422, "got 1 values; allowed: 2"),
+    (b"tenure,churn,tenure\n1,No,2\n", "text/csv", 422, "got the column 'tenure' twice; allowed: once"),
+    (
+        {"dataframe_split": {"columns": ["tenure", "tenure"], "data": [[1, 2]]}},
+        "application/json",
+        422,
+        "dataframe_split.data: got the column 'tenure' twice; allowed: once",
+    ),
     (b"tenure\nsoon\n", "text/csv", 422, "field 'tenure': got 'soon' (text); allowed: a number"),
     (b"x", "application/vnd.apache.parquet", 415, "application/json or text/csv"),
 ]

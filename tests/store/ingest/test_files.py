@@ -317,3 +317,20 @@ def test_not_a_number_in_a_line_is_told_as_in_a_request(conn: psycopg.Connection
     assert reasons == [
         f"field 'age': got NaN, which stands for no value; {allowed}", f"field 'age': got inf; {allowed}",
     ]  # fmt: skip
+
+
+def test_a_column_that_may_be_missing_and_is_misspelt_is_told(
+    conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    row = "2024-01-01T00:00:00Z,3,town,yes\n"
+    told = {
+        "when,age,ctiy,came\n": ("column 'ctiy' is not read; is 'city' meant, which the file lacks?",),
+        "when,age,City,came\n": ("column 'City' is not read; is 'city' meant, which the file lacks?",),
+        "when,age,colour,came\n": (),
+        "when,age,city,came\n": (),
+    }
+    for header, notes in told.items():
+        report = ingest_file(conn, USE_CASE, write(tmp_path / "visits.csv", header + row))
+        assert (report.rows, report.quarantined, report.notes) == (1, 0, notes)
+    wider = "when,age,city,ctiy,came\n2024-01-01T00:00:00Z,3,town,x,yes\n"
+    assert ingest_file(conn, USE_CASE, write(tmp_path / "visits.csv", wider)).notes == ()
