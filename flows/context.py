@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ from models.production.registry import Registry
 from models.production.registry_rest import open_registry
 from models.versions.cache import model_cache
 from store.database.connection import connect, database_url
+from store.errors import DatabaseUnavailable
 from store.objects.contract import Storage
 from store.objects.opening import open_storage
+
+PATIENCE = 60.0
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class LoopContext:
     use_case: UseCase
     database_url: str
     registry: Registry
+    patience: float = 0.0
+    """Seconds that a connection waits for a database that does not answer."""
 
     @property
     def model_cache(self) -> Path:
@@ -50,8 +57,23 @@ class LoopContext:
         return open_storage(self.settings)
 
     def connect(self) -> psycopg.Connection[Any]:
-        """A new connection to Ratchet's database."""
-        return connect(self.database_url)
+        """A new connection to Ratchet's database.
+
+        Raises:
+            DatabaseUnavailable: it does not answer, for longer than the patience lasts.
+        """
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                return connect(self.database_url)
+            except DatabaseUnavailable:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(POLL_SECONDS)
+
+    def patient(self) -> LoopContext:
+        """The same for one who has more to lose than a minute: servers, and poolers, are started again."""
+        return replace(self, patience=PATIENCE)
 
     @contextmanager
     def workdir(self) -> Iterator[Path]:

@@ -130,6 +130,7 @@ def carry_out(context: LoopContext, conduct: Conduct, trigger: str, ground: Grou
     """Train, judge, register, and promote what beats production; of texts that were met before, vectors are
     kept."""
     held, production, snapshot = conduct.held, ground.production, ground.snapshot
+    context = context.patient()  # what is trained may have taken hours
     with context.workdir() as workdir, vectors_kept(context.settings.home):
         with conduct.part("rows"):
             rows = conduct.taking(steps.read_rows)(context, held, production, snapshot, workdir)

@@ -44,7 +44,7 @@ from flows.stack.stopping import stop_server
 from store.database.connection import connect, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS
-from store.database.sessions import ensure_sessions, session_url
+from store.database.sessions import ensure_sessions, keep_lock_within, session_url
 from store.database.tls_files import ensure_tls_files
 from store.runs.workers import WorkerMark, starting
 
@@ -133,6 +133,24 @@ def _bring_up(settings: Settings, on_status: OnStatus) -> list[str]:
         return _start_missing(settings, runs, missing, on_status)
 
 
+@contextmanager
+def _in_turn(settings: Settings, on_status: OnStatus) -> Iterator[None]:
+    """Have another stack that starts on the same database be up first.
+
+    MLflow and Prefect make their tables as they start, and of two at once one fails.
+    """
+    told = partial(on_status, "database", "another stack starts on it; waiting until that is up")
+    with ExitStack() as stack:
+        try:
+            conn = stack.enter_context(closing(connect(session_url(settings), autocommit=True)))
+            keeper = keep_lock_within(conn, "migration", "tools", LONGEST_START_SECONDS, told)
+            if keeper is not None:
+                stack.enter_context(closing(keeper))
+        except FAULTS:  # a database that does not answer is told as it is made ready
+            pass
+        yield
+
+
 def _start_missing(
     settings: Settings, runs: Mapping[str, psutil.Process], missing: list[Server], on_status: OnStatus
 ) -> list[str]:
@@ -141,7 +159,8 @@ def _start_missing(
         ensure_password(settings)  # before its clients are started, which may be sooner than its server
     started: list[str] = []
     try:
-        _start_all(settings, missing, on_status, started)
+        with nullcontext() if settings.database_url is None else _in_turn(settings, on_status):
+            _start_all(settings, missing, on_status, started)
         _wait_until_healthy(settings, _adopted(settings, runs), on_status=lambda _name, _what: None)
     except BaseException:
         for server in missing:

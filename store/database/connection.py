@@ -238,8 +238,8 @@ def ensure_databases(url: str, tools: Iterable[str] = TOOLS) -> None:
                 continue
             try:
                 conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            except psycopg.errors.DuplicateDatabase:
-                continue
+            except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                continue  # the second is what another gets that makes it at the same moment
             except psycopg.errors.InsufficientPrivilege as error:
                 user = conn.info.user
                 raise DatabaseUnavailable(

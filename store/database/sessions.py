@@ -10,7 +10,8 @@ listen looks instead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, LiteralString
 
@@ -25,6 +26,8 @@ from store.errors import DatabaseUnavailable
 Connection = psycopg.Connection[Any]
 PROBES = 3
 """Connections that hold a transaction each, so that a pooler has to show which sessions it shares."""
+ASK_SECONDS = 0.2
+"""Between two looks at whether a lock is free."""
 KEEPER: LiteralString = "/* ratchet keeps a lock */ "
 """Begins each statement of a transaction that is open for its lock alone: rows never come to light by it."""
 _WITHOUT_SNAPSHOT: LiteralString = f"{KEEPER}SELECT 1"
@@ -154,6 +157,27 @@ def try_keep_lock(conn: Connection, purpose: Purpose, name: str) -> Connection |
         return keeper
     keeper.close()
     return None
+
+
+def keep_lock_within(
+    conn: Connection,
+    purpose: Purpose,
+    name: str,
+    seconds: float,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Connection | None:
+    """The same, waiting for so long by asking again: for a statement that waits others would have to wait.
+
+    Args:
+        on_wait: called once when somebody else holds it.
+    """
+    until = time.monotonic() + seconds
+    if (keeper := try_keep_lock(conn, purpose, name)) is None:
+        on_wait()
+    while keeper is None and time.monotonic() < until:
+        time.sleep(ASK_SECONDS)
+        keeper = try_keep_lock(conn, purpose, name)
+    return keeper
 
 
 def let_go(conn: Connection, keeper: Connection, purpose: Purpose, name: str) -> None:

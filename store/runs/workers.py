@@ -19,7 +19,7 @@ import psycopg
 
 from configs.settings import Settings
 from store.database.locks import HELD_KEYS, HOLDERS, Purpose, key_sql
-from store.database.sessions import keep_shared, keep_shared_async, let_go, try_keep_lock
+from store.database.sessions import ASK_SECONDS, keep_lock_within, keep_shared, keep_shared_async, let_go
 
 _PURPOSE: Purpose = "worker of flows"
 _KEY = key_sql(_PURPOSE, None)
@@ -33,7 +33,6 @@ GONE_SECONDS = 12.0
 """After which PostgreSQL has found out that a worker's machine has fallen silent."""
 TURN_SECONDS = 30.0
 """How long a worker waits for another that is just beginning."""
-POLL_SECONDS = 0.2
 _ASK_AFTER = ("tcp_keepalives_idle = 3", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
 _NAMED: LiteralString = f"SELECT {key_sql(_PURPOSE, 'name')} FROM unnest(%s::text[]) AS names (name)"
 _KEYS: LiteralString = f"SELECT {_KEY} UNION ALL {_NAMED}"
@@ -114,12 +113,9 @@ def take_turn(conn: psycopg.Connection[Any]) -> psycopg.Connection[Any] | None:
         conn: in autocommit.
 
     Returns:
-        As of `try_keep_lock`; None: another has it for longer than `TURN_SECONDS`.
+        As of `keep_lock_within`; None: another has it for longer than `TURN_SECONDS`.
     """
-    until = time.monotonic() + TURN_SECONDS
-    while (keeper := try_keep_lock(conn, _PURPOSE, _TURN)) is None and time.monotonic() < until:
-        time.sleep(POLL_SECONDS)
-    return keeper
+    return keep_lock_within(conn, _PURPOSE, _TURN, TURN_SECONDS)
 
 
 @contextmanager
@@ -136,9 +132,7 @@ def starting(
         The address that another is connected from which has a worker or starts one whose models this one
         could not read, or the other way round, and is no remainder of one that has gone; None: there is none.
     """
-    until = time.monotonic() + 2 * GONE_SECONDS  # who has it may wait itself
-    while (turn := try_keep_lock(conn, _PURPOSE, _START)) is None and time.monotonic() < until:
-        time.sleep(POLL_SECONDS)
+    turn = keep_lock_within(conn, _PURPOSE, _START, 2 * GONE_SECONDS)  # who has it may wait itself
     if turn is None:
         yield _holder(conn) or "an address that is not told"
         return
@@ -172,7 +166,7 @@ def stranger_that_stays(
     if (address := _stranger(conn, mark)) is not None:
         on_wait(address)
     while address is not None and time.monotonic() < until:
-        time.sleep(POLL_SECONDS)
+        time.sleep(ASK_SECONDS)
         address = _stranger(conn, mark)
     return address
 

@@ -23,6 +23,7 @@ from flows.scheduling.dispatching import EVENT
 from flows.scheduling.hearing import hearing
 from flows.scheduling.turns import Turn
 from flows.scheduling.worker import requeue_crashed
+from store.database import sessions
 from store.database.sessions import try_keep_lock
 from store.runs import workers
 from store.runs.lifecycle import mark_dispatched, request_run, show_life, start_run
@@ -194,7 +195,7 @@ def test_of_two_workers_that_begin_at_once_the_later_sees_the_earlier(
     async def both(earlier: worker.Here) -> None:
         turn = Turn.take(earlier.settings)
         await prefect.prepare(earlier, turn, "earlier")
-        monkeypatch.setattr(workers, "try_keep_lock", try_turn)
+        monkeypatch.setattr(sessions, "try_keep_lock", try_turn)
         beginning = asyncio.create_task(begin(here(earlier.settings)))
         assert await asyncio.to_thread(has_looked_or_waits.wait, 20)
         async with hearing(str(earlier.settings.database_url), [], earlier.mark):

@@ -91,6 +91,30 @@ def test_tools_get_databases_beside_ours(database_url: str) -> None:
         psycopg.connect(url).close()
 
 
+def test_two_that_start_at_once_make_them_once(database_url: str) -> None:
+    tools = [f"tool{number}" for number in range(12)]
+    barrier, failures = threading.Barrier(4), list[BaseException]()
+
+    def run() -> None:
+        try:
+            for tool in tools:
+                barrier.wait(30)
+                ensure_databases(database_url, [tool])
+        except BaseException as error:  # noqa: BLE001
+            barrier.abort()
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        for tool in tools:
+            conn.execute(f'DROP DATABASE "{urlsplit(tool_url(database_url, tool)).path[1:]}"')
+
+
 def test_a_user_who_may_not_create_databases_is_told_what_to_create(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("DROP ROLE IF EXISTS modest")
