@@ -10,8 +10,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, LiteralString
 
 import numpy as np
 import psycopg
@@ -22,6 +22,7 @@ from store.database.locks import lock_transaction
 
 Numbers = NDArray[np.int64]
 NEWEST = 2**31 - 1
+EVER = datetime.min.replace(tzinfo=UTC)
 MOST_ROWS = 250_000
 """Of a batch; what is read at once of a history that no table holds yet."""
 
@@ -39,6 +40,7 @@ class Batch:
     """Rows of earlier batches that are not as they were: corrected, taken back, or of another group."""
     last_seq: int
     """All rows up to this number are in this batch or an earlier one, save for those on their way."""
+    decided_at: datetime
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,36 @@ class Mark:
     last_seq: int = 0
     settled_at: datetime | None = None
     """All rows that had arrived before were seen."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen of a use case at one moment."""
+
+    fresh: Numbers
+    """Rows beyond the mark, the first of them."""
+    again: Numbers
+    """Rows up to the mark that are to be added all the same."""
+    gone: Numbers
+    changes: Numbers
+    """By what is known which rows are gone, and which of `again` stand in the place of others."""
+
+
+# One statement sees one moment. A row that is corrected between two would be fresh by the second, and what
+# the first did not tell of it would have it added again by the next batch.
+_LOOK: LiteralString = """
+    WITH changes AS MATERIALIZED (
+        SELECT id, seq, now_seq FROM feedback_change
+        WHERE use_case = %(use_case)s AND (at >= %(settled_at)s OR id > %(known)s) AND id <> ALL(%(heard)s)
+    )
+    (SELECT 'fresh', seq FROM feedback WHERE use_case = %(use_case)s AND seq > %(last)s
+        ORDER BY seq LIMIT %(most)s)
+    UNION ALL SELECT 'late', seq FROM feedback
+        WHERE use_case = %(use_case)s AND seq <= %(last)s AND received_at >= %(settled_at)s
+    UNION ALL SELECT 'standing', seq FROM feedback WHERE use_case = %(use_case)s
+        AND seq = ANY(ARRAY(SELECT now_seq FROM changes WHERE now_seq <= %(last)s))
+    UNION ALL SELECT 'change', id FROM changes
+    UNION ALL SELECT 'changed', seq FROM changes"""
 
 
 def add_batches(conn: psycopg.Connection[Any], use_case: str) -> int:
@@ -62,30 +94,24 @@ def add_batches(conn: psycopg.Connection[Any], use_case: str) -> int:
     lock_transaction(conn, "history", use_case)
     mark = read_mark(conn, use_case)
     settled_at = oldest_open_transaction(conn)
-    again, gone, changes = _looked_at_again(conn, use_case, mark)
     while True:
-        fresh = _numbers(
-            conn,
-            "SELECT seq FROM feedback WHERE use_case = %s AND seq > %s ORDER BY seq LIMIT %s",
-            (use_case, mark.last_seq, MOST_ROWS),
-        )
-        is_last = len(fresh) < MOST_ROWS
-        until = None if is_last else int(fresh[-1])
+        seen = _look(conn, use_case, mark)
+        is_last = len(seen.fresh) < MOST_ROWS
+        until = None if is_last else int(seen.fresh[-1])
         superseded = _numbers(
             conn,
             "SELECT DISTINCT seq FROM feedback_correction WHERE use_case = %s AND seq > %s"
             " AND (%s::bigint IS NULL OR seq <= %s)",
             (use_case, mark.last_seq, until, until),
         )
-        rows = np.union1d(fresh, again)
-        if not len(rows) and not len(superseded) and not len(gone):
+        rows = np.union1d(seen.fresh, seen.again)
+        if not len(rows) and not len(superseded) and not len(seen.gone):
             return mark.number
-        last = max(mark.last_seq, *(int(part.max(initial=0)) for part in (fresh, superseded)))
+        last = max(mark.last_seq, *(int(part.max(initial=0)) for part in (seen.fresh, superseded)))
         mark = Mark(mark.number + 1, last, settled_at)
-        _note(conn, use_case, mark, rows, np.setdiff1d(superseded, rows), gone, changes)
+        _note(conn, use_case, mark, rows, np.setdiff1d(superseded, rows), seen.gone, seen.changes)
         if is_last:
             return mark.number
-        again, gone, changes = (np.array([], dtype=np.int64) for _ in range(3))
 
 
 def read_batches(conn: psycopg.Connection[Any], use_case: str, after: int = 0) -> Iterable[Batch]:
@@ -95,20 +121,33 @@ def read_batches(conn: psycopg.Connection[Any], use_case: str, after: int = 0) -
     ).fetchall()
     for (number,) in numbers:
         row = conn.execute(
-            "SELECT rows, superseded, gone, last_seq FROM history_batch WHERE use_case = %s AND batch = %s",
+            "SELECT rows, superseded, gone, last_seq, at FROM history_batch"
+            " WHERE use_case = %s AND batch = %s",
             (use_case, number),
         ).fetchone()
         assert row is not None
         rows, superseded, gone = (unpack_numbers(packed) for packed in row[:3])
-        yield Batch(number, rows, superseded, gone, row[3])
+        yield Batch(number, rows, superseded, gone, row[3], row[4])
 
 
-def read_mark(conn: psycopg.Connection[Any], use_case: str) -> Mark:
-    """Up to where the last batch has read."""
+def are_decided(
+    conn: psycopg.Connection[Any], use_case: str, number: int, decided_at: datetime | None
+) -> bool:
+    """Whether this database has decided a batch of this number, and one at this time where it is known."""
+    found = conn.execute(
+        "SELECT batch, at FROM history_batch WHERE use_case = %s AND (batch = %s OR at = %s)",
+        (use_case, number, decided_at),
+    ).fetchall()
+    numbers, times = ({row[part] for row in found} for part in (0, 1))
+    return number in numbers and (decided_at is None or decided_at in times)
+
+
+def read_mark(conn: psycopg.Connection[Any], use_case: str, until: int = NEWEST) -> Mark:
+    """Up to where the last batch has read, or the last up to a number."""
     row = conn.execute(
-        "SELECT batch, last_seq, settled_at FROM history_batch WHERE use_case = %s"
+        "SELECT batch, last_seq, settled_at FROM history_batch WHERE use_case = %s AND batch <= %s"
         " ORDER BY batch DESC LIMIT 1",
-        (use_case,),
+        (use_case, until),
     ).fetchone()
     return Mark() if row is None else Mark(*row)
 
@@ -123,33 +162,29 @@ def unpack_numbers(packed: bytes) -> Numbers:
     return np.cumsum(np.frombuffer(zlib.decompress(packed), "<i8")).astype(np.int64)
 
 
-def _looked_at_again(
-    conn: psycopg.Connection[Any], use_case: str, mark: Mark
-) -> tuple[Numbers, Numbers, Numbers]:
-    """Rows up to the mark to be added all the same, rows that are gone, and the changes that say so."""
-    if mark.settled_at is None:
-        # What had become of rows before the first batch is in the rows.
-        ids = _numbers(conn, "SELECT id FROM feedback_change WHERE use_case = %s", (use_case,))
-        nothing = np.array([], dtype=np.int64)
-        return nothing, nothing, ids
-    late = _numbers(
-        conn,
-        "SELECT seq FROM feedback WHERE use_case = %s AND seq <= %s AND received_at >= %s",
-        (use_case, mark.last_seq, mark.settled_at),
-    )
-    heard = told_since(conn, use_case, "changes", mark.settled_at)
-    changes = conn.execute(
-        "SELECT id, seq, now_seq FROM feedback_change WHERE use_case = %s AND at >= %s AND id <> ALL(%s)",
-        (use_case, mark.settled_at, heard.tolist()),
+def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark) -> _Seen:
+    """What there is beyond a mark."""
+    settled_at = mark.settled_at or EVER
+    heard = told_since(conn, use_case, "changes", settled_at)
+    found = conn.execute(
+        _LOOK,
+        {
+            "use_case": use_case,
+            "last": mark.last_seq,
+            "settled_at": settled_at,
+            "heard": heard.tolist(),
+            # A clock that was set back, or that of a server that took over, says of news that it is older.
+            "known": int(told_since(conn, use_case, "changes", EVER).max(initial=0)),
+            "most": MOST_ROWS,
+        },
     ).fetchall()
-    ids, gone = (np.unique(np.array([row[part] for row in changes], dtype=np.int64)) for part in (0, 1))
-    renewed = [now for _, _, now in changes if now is not None and now <= mark.last_seq]
-    standing = _numbers(
-        conn, "SELECT seq FROM feedback WHERE use_case = %s AND seq = ANY(%s)", (use_case, renewed)
+    fresh, late, standing, changes, changed = (
+        np.unique(np.array([seq for what, seq in found if what == kind], dtype=np.int64))
+        for kind in ("fresh", "late", "standing", "change", "changed")
     )
     if len(late):
-        late = np.setdiff1d(late, told_since(conn, use_case, "rows", mark.settled_at))
-    return np.union1d(late, standing), gone[gone <= mark.last_seq], ids
+        late = np.setdiff1d(late, told_since(conn, use_case, "rows", settled_at))
+    return _Seen(fresh, np.union1d(late, standing), changed[changed <= mark.last_seq], changes)
 
 
 def gone_until(conn: psycopg.Connection[Any], use_case: str, batch: int) -> Numbers:

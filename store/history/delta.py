@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,20 @@ OFTEN_SUMMED_UP = {"delta.checkpointInterval": "10"}
 """So many commits are summed up in one file; who opens the table reads those after it one by one."""
 _WRITER = "ratchet"
 """Under which name a table says which batch it got last."""
+_DECIDED = "ratchet decided at"
+"""Under which name it says when that was decided, in microseconds since 1970."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def last_batch(table: DeltaTable | None) -> int:
     """The batch that a table got last; 0: none."""
     return 0 if table is None else table.transaction_version(_WRITER) or 0
+
+
+def last_decided_at(table: DeltaTable | None) -> datetime | None:
+    """When the last batch was decided that it got from a release that says so; None: it got none."""
+    told = None if table is None else table.transaction_version(_DECIDED)
+    return None if told is None else _EPOCH + timedelta(microseconds=told)
 
 
 def append_batch(
@@ -45,6 +55,7 @@ def append_batch(
     *,
     batch: int,
     after: int,
+    decided_at: datetime | None = None,
     **how: Any,
 ) -> None:
     """Write a batch whole or not at all; the table then says that it got it last.
@@ -53,6 +64,7 @@ def append_batch(
         options: of the object store.
         what: the table, as people call it.
         after: the batch that it got last, as the caller knows.
+        decided_at: when the batch was, where that tells it from others of its number.
         how: the table is made, and files are written (`write_deltalake`).
 
     Raises:
@@ -65,6 +77,9 @@ def append_batch(
         raise HistoryBusy(
             f"{what} at {uri} holds batch {held}, not {after}: another process has written to it"
         )
+    says = [Transaction(_WRITER, batch)]
+    if decided_at is not None:
+        says.append(Transaction(_DECIDED, (decided_at - _EPOCH) // timedelta(microseconds=1)))
     try:
         with Told(uri, what):
             write_deltalake(
@@ -72,7 +87,7 @@ def append_batch(
                 lines,
                 mode="append",
                 storage_options=dict(options),
-                commit_properties=CommitProperties(app_transactions=[Transaction(_WRITER, batch)]),
+                commit_properties=CommitProperties(app_transactions=says),
                 **how,
             )
     except HistoryBusy:

@@ -18,7 +18,7 @@ from deltalake import DeltaTable, WriterProperties
 from features.records.contract import RecordContract
 from store.errors import HistoryBusy, HistoryDamaged
 from store.feedback.rows import RowVersions, read_versions
-from store.history.batches import Batch, Numbers, read_batches, read_mark
+from store.history.batches import Batch, Numbers, are_decided, read_batches, read_mark
 from store.history.delta import (
     OFTEN_SUMMED_UP,
     Told,
@@ -28,6 +28,7 @@ from store.history.delta import (
     described_record,
     is_summed_up_often,
     last_batch,
+    last_decided_at,
     open_dataset,
     open_table,
     sum_up_often,
@@ -72,21 +73,22 @@ class HistoryTable:
     def fill(self, conn: psycopg.Connection[Any], until: int) -> None:
         """Append what it does not hold yet of the batches up to a number; nobody else does so meanwhile.
 
-        One that is damaged is made again. Ends the caller's transaction.
+        One that is damaged is made again, and so is one of another state of the database: of before that was
+        restored, or another server took over. Ends the caller's transaction.
 
         Raises:
             HistoryError: the table cannot be read or written.
         """
         conn.commit()
         with suppress(HistoryDamaged):  # others may be making it again: it is looked at when they are done
-            self.ensure_whole()
-            if self.batches() >= until:
+            held = self._ensure_sound(conn)
+            conn.commit()
+            if held >= until:
                 return
         contract = RecordContract(self.layout.record)
         with self._changing(conn):
             try:
-                self.ensure_whole()
-                held = self.batches()
+                held = self._ensure_sound(conn)
             except HistoryDamaged as damage:
                 log.warning("%s; it is made again from the database", damage)
                 self.delete()
@@ -95,12 +97,28 @@ class HistoryTable:
             for batch in read_batches(conn, self.use_case, held):
                 if batch.number > until:
                     break
-                self._append(batch.number, held, self._lines(conn, contract, draw, batch))
+                self._append(batch, held, self._lines(conn, contract, draw, batch))
                 held = batch.number
         self._join_small_files(conn)
 
     def _changing(self, conn: psycopg.Connection[Any]) -> AbstractContextManager[None]:
         return changing_alone(conn, f"{self.use_case}/{self.layout.name}")
+
+    def _ensure_sound(self, conn: psycopg.Connection[Any]) -> int:
+        """Up to which batch it holds.
+
+        Raises:
+            HistoryDamaged: as `ensure_whole`, or what it holds this database has not decided.
+        """
+        self.ensure_whole()
+        table = self._open()
+        held = last_batch(table)
+        if held and not are_decided(conn, self.use_case, held, last_decided_at(table)):
+            raise HistoryDamaged(
+                f"{WHAT} at {self.uri} holds batch {held} of another state of the database, "
+                "as of before that was restored"
+            )
+        return held
 
     def ensure_whole(self) -> None:
         """
@@ -235,15 +253,16 @@ class HistoryTable:
             "kind": pa.array([kind], pa.string()).take(pa.array(np.zeros(count, dtype=np.int64))),
         }
 
-    def _append(self, number: int, after: int, lines: Iterator[pa.RecordBatch]) -> None:
+    def _append(self, batch: Batch, after: int, lines: Iterator[pa.RecordBatch]) -> None:
         """Write a batch whole or not at all; the table then says that it holds it."""
         append_batch(
             self.uri,
             self.options,
             WHAT,
             pa.RecordBatchReader.from_batches(self.layout.schema, lines),
-            batch=number,
+            batch=batch.number,
             after=after,
+            decided_at=batch.decided_at,
             name=self.use_case,
             description=self.layout.record.model_dump_json(),
             configuration=_CONFIGURATION,

@@ -139,7 +139,7 @@ class _Taking:
             packed = _packed(reader, rule, recent)
             counts = count_records(reader, rule, use_case, before, contents=contents, recent=recent)
         summed = Summed(self.table.uri, files, totals, labels, contents)
-        _note(conn, self.table, rule, summed, counts, read_mark(conn, use_case.name))
+        _note(conn, self.table, rule, summed, counts, read_mark(conn, use_case.name, self.batch))
         note_lines(conn, use_case.name, totals.digest, packed)
         conn.commit()
         snapshot = find_snapshot(conn, totals.digest)

@@ -25,7 +25,7 @@ from store.database.connection import connect
 from store.errors import HistoryBusy
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.history import table as tables
-from store.history.batches import add_batches
+from store.history.batches import Batch, add_batches
 from store.history.delta import changing_alone
 from store.history.places import table_of
 from store.history.table import HistoryTable
@@ -80,15 +80,20 @@ def test_small_files_are_made_one_by_one_process_at_a_time(
     assert rows_of(table) == 12
 
 
+def empty_batch(number: int) -> Batch:
+    none = np.array([], dtype=np.int64)
+    return Batch(number, none, none, none, 0, answers.NOW)
+
+
 def test_what_another_has_appended_is_not_appended_again(
     conn: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     table = fill(conn, tmp_path, range(2))
     with pytest.raises(HistoryBusy, match="holds batch 2, not 1"):
-        table._append(2, 1, iter(()))
+        table._append(empty_batch(2), 1, iter(()))
     table.delete()
     with pytest.raises(HistoryBusy, match="holds batch 0, not 2"):
-        table._append(3, 2, iter(()))
+        table._append(empty_batch(3), 2, iter(()))
     assert table.batches() == 0
 
 

@@ -15,6 +15,8 @@ from store.database.connection import connect
 from store.drift.checks import recent_records
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.rows import count_feedback
+from store.history.batches import add_batches
+from store.history.table import HistoryTable
 from store.snapshots.index import Snapshot
 from store.snapshots.learned_snapshots import learned_from
 from store.snapshots.reach import Reach, find_reach
@@ -73,6 +75,31 @@ def test_rows_of_a_long_transaction_count_as_new(
     late = np.isin(later.seq, list(reach.late))
     assert set(later.split[late]) == {"train", "holdout"}, "they are learned from and judged on as others are"
     assert find_reach(conn, [taken.digest, later_digest(conn)]) == Reach(taken.last_seq)
+
+
+def test_rows_of_a_batch_that_another_decides_meanwhile_count_as_new(
+    conn: psycopg.Connection[Any],
+    slow: psycopg.Connection[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send(conn, 0, 20)
+    fill = HistoryTable.fill
+
+    def overtaken(table: HistoryTable, conn: psycopg.Connection[Any], until: int) -> None:
+        fill(table, conn, until)
+        insert(slow, 100, 5)
+        slow.commit()
+        add_batches(slow, NAME)
+        slow.commit()
+
+    monkeypatch.setattr(HistoryTable, "fill", overtaken)
+    taken = snap(conn, tmp_path)
+    assert taken.rows == 20
+    reach = find_reach(conn, [taken.digest])
+    assert reach is not None
+    later = conn.execute("SELECT seq FROM feedback ORDER BY seq DESC LIMIT 5").fetchall()
+    assert reach.is_beyond(np.array([seq for (seq,) in later])).all()
 
 
 def later_digest(conn: psycopg.Connection[Any]) -> str:
