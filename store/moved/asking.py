@@ -25,7 +25,10 @@ LONGEST = 64
 """Characters of an id; a longer one is none of ours."""
 IS_WAITING: LiteralString = "SELECT FROM prediction_asked WHERE settled_at IS NULL LIMIT 1"
 """SQL that gives a row where somebody waits."""
-_WAITING: LiteralString = "SELECT id FROM prediction_asked WHERE id = ANY(%s) AND settled_at IS NULL"
+_WAITING: LiteralString = (
+    "SELECT id FROM unnest(%s::text[]) AS asked (id) WHERE NOT EXISTS"
+    " (SELECT FROM prediction_asked p WHERE p.id = asked.id AND p.settled_at IS NOT NULL) ORDER BY id"
+)
 
 
 def ask_back(conn: psycopg.Connection[Any], ids: Sequence[str], use_case: str | None = None) -> list[str]:
@@ -55,7 +58,7 @@ def ask_back(conn: psycopg.Connection[Any], ids: Sequence[str], use_case: str | 
 
 
 def still_waiting(conn: psycopg.Connection[Any], ids: Sequence[str]) -> list[str]:
-    """Those of these ids that no worker has looked for yet."""
+    """Those of these ids that no worker has looked for, also where it was given up that one does."""
     return [row[0] for row in conn.execute(_WAITING, (list(ids),))]
 
 

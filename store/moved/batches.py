@@ -44,6 +44,15 @@ def next_batch(conn: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
+def go_beyond(conn: psycopg.Connection[Any], batch: int) -> None:
+    """Have later batches get greater numbers than one that a table has: the database may be of before it."""
+    conn.execute(
+        "SELECT nextval('prediction_batch_number')"
+        " FROM generate_series((SELECT last_value FROM prediction_batch_number), %s)",
+        (batch,),
+    )
+
+
 def is_noted(conn: psycopg.Connection[Any], batch: int) -> bool:
     """Whether the predictions of a batch have been deleted from the database."""
     return conn.execute("SELECT FROM prediction_batch WHERE batch = %s", (batch,)).fetchone() is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 
 from configs.schema import UseCase
 from store.errors import HistoryBusy
-from store.moved.batches import MovedBatch, batches_around, is_noted, next_batch, note_batch
+from store.moved.batches import MovedBatch, batches_around, go_beyond, is_noted, next_batch, note_batch
 from store.moved.counting import IS_OLD, RESTS, parameters_of, whole_days
 from store.moved.finding import Tables, find_moved
 from store.moved.layout import Row
@@ -79,6 +79,8 @@ def move_old(
 def finish_moves(conn: psycopg.Connection[Any], home: Path, use_case: str) -> int:
     """Delete from the database what a move that was cut off has written; returns how many rows.
 
+    So it is with all that was moved since a dump was made from which the database was restored.
+
     Raises:
         HistoryError: a table cannot be read.
         StorageError: the storage cannot be asked.
@@ -87,7 +89,10 @@ def finish_moves(conn: psycopg.Connection[Any], home: Path, use_case: str) -> in
     for table in prediction_tables(home, use_case):
         last = table.last_batch()
         if last and not is_noted(conn, last):
-            finished += _delete(conn, table, last)
+            for number in sorted({*table.batches(), last}):
+                if not is_noted(conn, number):
+                    finished += _delete(conn, table, number)
+            go_beyond(conn, last)
         conn.commit()
     return finished
 
@@ -147,14 +152,16 @@ def _delete(conn: psycopg.Connection[Any], table: PredictionTable, number: int) 
     held = table.times_of(number)
     identity, ids = table.identity(), held["id"].to_pylist()
     assert identity is not None
+    first_id, last_id = (ids[0], ids[-1]) if ids else ("", "")  # they had gone before they were written
     times = pc.min_max(held["predicted_at"]).as_py()
+    first_at, last_at = (times[end] or datetime.now(UTC) for end in ("min", "max"))
     with conn.transaction():
         _delete_rows(conn, ids)
         note_batch(
             conn,
             MovedBatch(
                 number, table.use_case, table.layout.name, identity, len(ids),
-                ids[0], ids[-1], times["min"], times["max"],
+                first_id, last_id, first_at, last_at,
             ),
         )  # fmt: skip
     return len(ids)

@@ -59,6 +59,11 @@ class PredictionTable:
         """The batch that it got last; 0: none."""
         return last_batch(self._open())
 
+    def batches(self) -> list[int]:
+        """Those of which it has predictions."""
+        numbers: list[int] = self._read(None, ["batch"], by="batch")["batch"].unique().to_pylist()
+        return numbers
+
     def append(self, batch: int, after: int, lines: Iterable[pa.RecordBatch]) -> None:
         """Write a batch, of ascending ids, whole or not at all; the table then says that it holds it.
 
@@ -151,7 +156,9 @@ class PredictionTable:
             small[month] = small.get(month, 0) + (size < _FILE_SIZE // 8)
         return sorted(month for month, files in small.items() if files > _SMALL_FILES)
 
-    def _read(self, wanted: ds.Expression, columns: list[str] | None = None) -> pa.Table:
+    def _read(
+        self, wanted: ds.Expression | None, columns: list[str] | None = None, *, by: str = "id"
+    ) -> pa.Table:
         table = self._open()
         if table is None:
             return self.layout.schema.empty_table().select(columns or self.layout.schema.names)
@@ -159,7 +166,7 @@ class PredictionTable:
             found: Any = table.to_pyarrow_dataset(schema=self.layout.schema).to_table(
                 columns=columns or self.layout.schema.names, filter=wanted
             )
-        return found.sort_by("id")
+        return found.sort_by(by)
 
     def _open(self) -> DeltaTable | None:
         return open_table(self.uri, self.options, WHAT)

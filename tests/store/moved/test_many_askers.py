@@ -97,6 +97,28 @@ def test_a_table_that_has_lost_a_batch_leaves_its_predictions_asked_for(
     assert sorted(still_waiting(conn, [*kept, *lost])) == lost
 
 
+def test_what_is_given_up_while_another_waits_is_not_told_as_what_never_was(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    """Whoever asks again waits for what was asked for by the first, whose patience has run out."""
+    ids = store_answers(conn, range(2), THEN)
+    move_old(conn, tmp_path, USE_CASE, BEFORE)
+    ask_back(conn, ids)
+    conn.execute("UPDATE prediction_asked SET asked_at = now() - interval '59 s'")
+    conn.commit()
+    assert ask_back(conn, ids) == ids
+    conn.execute("UPDATE prediction_asked SET asked_at = asked_at - interval '2 s'")  # by now
+    conn.commit()
+    (tmp_path / "predictions").rename(tmp_path / "away")
+    assert bring_back(conn, tmp_path, ["plums"]) == 0
+    assert still_waiting(conn, ids) == ids
+    (tmp_path / "away").rename(tmp_path / "predictions")
+    ask_back(conn, ids)
+    conn.commit()
+    assert bring_back(conn, tmp_path, ["plums"]) == 2
+    assert still_waiting(conn, ids) == []
+
+
 def test_ids_that_are_made_up_are_forgotten_soon(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
     ids = store_answers(conn, range(2), THEN)
     move_old(conn, tmp_path, USE_CASE, BEFORE)
