@@ -99,7 +99,8 @@ class Journal:
     def closed_files(self) -> list[Path]:
         """Files of this process that are ready to be moved, oldest first."""
         current = self._name(self._number)
-        return [path for path in _files(self.folder) if path != current]
+        # One that others have begun, or made, since is no older.
+        return [path for path in _files(self.folder) if path < current]
 
     def backlog_bytes(self) -> int:
         """Bytes of this process that are not in the database yet."""

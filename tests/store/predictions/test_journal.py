@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from store.predictions import journal as journal_module
 from store.predictions.journal import (
     REJECTED,
     Journal,
@@ -79,6 +80,29 @@ def test_files_change_over_when_they_are_full(conn: psycopg.Connection, tmp_path
     assert len(journal.closed_files()) > 1
     move_all(conn, journal)
     assert len(stored(conn)) == 20
+    journal.close()
+
+
+def test_a_file_that_is_begun_during_a_look_is_not_moved_before_it_is_full(
+    conn: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, max_file_bytes=300)
+    journal.append(line("1"))
+    look = journal_module._files
+
+    def fills_meanwhile(folder: Path) -> list[Path]:
+        for number in range(2, 6):
+            journal.append(line(f"{number}"))
+        return look(folder)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(journal_module, "_files", fills_meanwhile)
+        closed = journal.closed_files()
+    for path in closed:
+        move_file(conn, path)
+    journal.append(line("6"))
+    move_all(conn, journal)
+    assert stored(conn) == ["1", "2", "3", "4", "5", "6"]
     journal.close()
 
 
