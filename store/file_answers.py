@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import class_row
 
-from store.database.locks import try_lock_session
+from store.database.sessions import let_go, try_keep_lock
 from store.errors import FileBusy
 
 KEPT_DAYS = 30
@@ -39,7 +39,7 @@ class AnsweredPart:
 
 
 class FileLedger:
-    """The ledger of one call, which is the only one that answers into its output.
+    """The ledger of one call, which until it is closed is the only one that answers into its output.
 
     Args:
         conn: in autocommit; used by one thread.
@@ -49,6 +49,9 @@ class FileLedger:
         self._conn = conn
         self._use_case = use_case
         self.id = ""
+        self._output = ""
+        self._keeper: psycopg.Connection[Any] | None = None
+        """Holds the lock of the output."""
 
     def open(self, id: str | None, version: int, file: str, output: str) -> dict[int, AnsweredPart]:
         """Go on with a call that was cut off, or begin one.
@@ -62,7 +65,8 @@ class FileLedger:
         Raises:
             FileBusy: another process answers into this output.
         """
-        if not try_lock_session(self._conn, "file", output):
+        self._output, self._keeper = output, try_keep_lock(self._conn, "file", output)
+        if self._keeper is None:
             raise FileBusy(output)
         self._conn.execute(
             "DELETE FROM file_answering WHERE use_case = %s AND id IS DISTINCT FROM %s "
@@ -106,6 +110,12 @@ class FileLedger:
             "UPDATE file_answering SET finished_at = now(), rows = %s, refused = %s WHERE id = %s",
             (rows, refused, self.id),
         )
+
+    def close(self) -> None:
+        """Let others answer into the output."""
+        if self._keeper is not None:
+            let_go(self._conn, self._keeper, "file", self._output)
+            self._keeper = None
 
     def _is_open(self, id: str, version: int) -> bool:
         found = self._conn.execute(

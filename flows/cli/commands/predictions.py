@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,6 +100,7 @@ def _answer_file(
     kept = vectors_kept(settings.home, threads=1, drives_out=False)
     with (
         connect(database_url(settings), autocommit=True) as conn,
+        closing(FileLedger(conn, use_case.name)) as ledger,
         who_answers(settings, use_case, file, artifact, workers) as by,
         bar(file.name) as progress,
         kept,
@@ -106,7 +108,7 @@ def _answer_file(
         report = predict_file(
             predictor, number, file, target, formulas=formulas,
             progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows"),
-            ledger=FileLedger(conn, use_case.name), by=by,
+            ledger=ledger, by=by,
         )  # fmt: skip
     if report.disarmed:
         progress_console().print(

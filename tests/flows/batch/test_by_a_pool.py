@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from store.errors import FileBusy
 from store.file_answers import AnsweredPart, FileLedger
 from tests.dask_clusters import dask_processes
 from tests.flows.batch.test_predict_file import PLANS, read, rows_of, write
+from tests.poolers import needs_pgbouncer, pooled
 from tests.service.tiny import make_artifact
 
 ROWS = 6000
@@ -182,6 +184,25 @@ def test_two_calls_do_not_answer_into_one_output(database_url: str) -> None:
         part = AnsweredPart(0, 1, 10, 0, "d", "me", 0.1)
         assert ledger.acknowledge(part)
         assert not ledger.acknowledge(part)
+
+
+@needs_pgbouncer
+def test_one_call_at_a_time_answers_into_an_output_behind_a_pooler(database_url: str, tmp_path: Path) -> None:
+    """Whose sessions go to whoever asks next, with the locks that they hold."""
+    with (
+        pooled(database_url, tmp_path / "pooler", size=8) as url,
+        connect(url, autocommit=True) as first,
+        connect(url, autocommit=True) as second,
+    ):
+        ledger = FileLedger(first, "plans")
+        ledger.open(None, 1, "in.csv", "/out.csv")
+        for _ in range(4):
+            with pytest.raises(FileBusy), closing(FileLedger(second, "plans")) as other:
+                other.open(None, 1, "in.csv", "/out.csv")
+        ledger.close()
+        for _ in range(4):
+            with closing(FileLedger(second, "plans")) as other:
+                other.open(None, 1, "in.csv", "/out.csv")
 
 
 @pytest.mark.slow
