@@ -19,7 +19,7 @@ import psycopg
 from configs.run_options import RunOptions
 from flows.servers.environment import MARK_SERVER
 from models.errors import TrainingStopped
-from store.database.connection import connect
+from store.database.connection import closed_on_error, connect
 from store.database.faults import FAULTS
 from store.database.sessions import is_kept
 from store.errors import Fenced
@@ -203,7 +203,8 @@ def _is_cut_off(error: BaseException) -> bool:
 def show_life(database_url: str, run_id: str) -> Life:
     """Connections that hold the lock by which others see that the holder of a run is there."""
     conn = connect(database_url, autocommit=True)
-    return Life(conn, lifecycle.show_life(conn, run_id))
+    with closed_on_error(conn):
+        return Life(conn, lifecycle.show_life(conn, run_id))
 
 
 def _finish(held: HeldRun, status: str, *, error: str | None = None) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +99,24 @@ def connect(
     """
     try:
         conn = psycopg.connect(url, prepare_threshold=None, **defaults(url, timeout, looks))
-        if conn.info.parameter_status("TimeZone") != "UTC":
-            conn.execute("SET TIME ZONE 'UTC'")
-            conn.commit()  # a session's setting goes with the transaction that made it, if that does
-        conn.autocommit = autocommit
+        with closed_on_error(conn):
+            if conn.info.parameter_status("TimeZone") != "UTC":
+                conn.execute("SET TIME ZONE 'UTC'")
+                conn.commit()  # a session's setting goes with the transaction that made it, if that does
+            conn.autocommit = autocommit
     except psycopg.Error as error:
         raise _unavailable(url, error) from error
     return conn
+
+
+@contextmanager
+def closed_on_error(conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """Close a connection that is still being made ready, if that fails."""
+    try:
+        yield
+    except BaseException:
+        conn.close()
+        raise
 
 
 async def connect_async(url: str) -> psycopg.AsyncConnection[Any]:

@@ -19,7 +19,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from configs.settings import Settings
-from store.database.connection import configured_addresses, connect, database_url
+from store.database.connection import closed_on_error, configured_addresses, connect, database_url
 from store.database.locks import Purpose, key_sql, lock_session, try_lock_session, unlock_session
 from store.errors import DatabaseUnavailable
 
@@ -138,10 +138,7 @@ def keep_lock(conn: Connection, purpose: Purpose, name: str) -> Connection:
     if has_own_session(conn):
         lock_session(conn, purpose, name)
         return conn
-    keeper = connect(_address(conn.info))
-    keeper.execute(_FOREVER)
-    keeper.execute(f"{KEEPER}SELECT pg_advisory_xact_lock({key_sql(purpose)})", (name,))
-    keeper.execute(_WITHOUT_SNAPSHOT)
+    keeper, _ = _open_keeper(conn, f"SELECT pg_advisory_xact_lock({key_sql(purpose)})", (name,))
     return keeper
 
 
@@ -149,11 +146,8 @@ def try_keep_lock(conn: Connection, purpose: Purpose, name: str) -> Connection |
     """The same without waiting; None: somebody else holds it."""
     if has_own_session(conn):
         return conn if try_lock_session(conn, purpose, name) else None
-    keeper = connect(_address(conn.info))
-    keeper.execute(_FOREVER)
-    row = keeper.execute(f"{KEEPER}SELECT pg_try_advisory_xact_lock({key_sql(purpose)})", (name,)).fetchone()
+    keeper, row = _open_keeper(conn, f"SELECT pg_try_advisory_xact_lock({key_sql(purpose)})", (name,))
     if row is not None and row[0]:
-        keeper.execute(_WITHOUT_SNAPSHOT)
         return keeper
     keeper.close()
     return None
@@ -220,13 +214,21 @@ def keep_shared(conn: Connection, keys: LiteralString, parameters: Sequence[Any]
     if has_own_session(conn):
         conn.execute(f"SELECT pg_advisory_lock_shared(key) FROM ({keys}) AS keys (key)", parameters)
         return conn
-    keeper = connect(_address(conn.info))
-    keeper.execute(_FOREVER)
-    keeper.execute(
-        f"{KEEPER}SELECT pg_advisory_xact_lock_shared(key) FROM ({keys}) AS keys (key)", parameters
-    )
-    keeper.execute(_WITHOUT_SNAPSHOT)
+    lock: LiteralString = f"SELECT pg_advisory_xact_lock_shared(key) FROM ({keys}) AS keys (key)"
+    keeper, _ = _open_keeper(conn, lock, parameters)
     return keeper
+
+
+def _open_keeper(
+    conn: Connection, lock: LiteralString, parameters: Sequence[Any]
+) -> tuple[Connection, tuple[Any, ...] | None]:
+    """Another connection with a transaction that stays open, and what it was answered."""
+    keeper = connect(_address(conn.info))
+    with closed_on_error(keeper):
+        keeper.execute(_FOREVER)
+        row = keeper.execute(f"{KEEPER}{lock}", parameters).fetchone()
+        keeper.execute(_WITHOUT_SNAPSHOT)
+    return keeper, row
 
 
 async def keep_shared_async(
