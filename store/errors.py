@@ -147,8 +147,8 @@ class ModelsElsewhere(StorageError):
             f"the database knows models of {', '.join(use_cases)}, and {url} has the files of none: they are "
             "where the home that made them keeps them. Have them in a place that both share (`ratchet "
             "storage copy --to URL` in that home, then RATCHET_STORAGE=URL for both), or name its MLflow in "
-            "MLFLOW_TRACKING_URI, or here another database. If they are lost for good, put a file into its "
-            "mlflow/, and start again"
+            "MLFLOW_TRACKING_URI, or here another database. If they are lost for good: `ratchet up "
+            "--models-lost`"
         )
 
 

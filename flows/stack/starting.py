@@ -67,19 +67,27 @@ class _Start:
     """Whether it was said that it takes long."""
 
 
-def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy = "nobody") -> list[str]:
+def bring_up(
+    settings: Settings,
+    on_status: OnStatus,
+    *,
+    watched_by: WatchedBy = "nobody",
+    models_lost: bool = False,
+) -> list[str]:
     """Start what is missing and return the names of what was started; nothing of a stack that is watched.
 
     Args:
         watched_by: who keeps it running from now on: `this` process, which then has to run a `Supervisor`, a
             process of its own in the `background`, or `nobody`.
+        models_lost: no file is left of the models that a database of the user's own knows.
 
     Raises:
         ConfigError: the service would be open to others without keys; nothing is started.
         NotConfigurable: an estimator or encoder is not to be had here, or cannot learn what its use case
             says; nothing is started.
         NoRoom: the home cannot be written, or has no space left; nothing is started.
-        StorageError: what machines share cannot be kept where `RATCHET_STORAGE` says; nothing is started.
+        StorageError: what machines share cannot be kept where `RATCHET_STORAGE` says, or only another home
+            has the models that the database knows; nothing is started.
         NotPrefect: the address of a Prefect of the user's leads to something else; nothing is started.
         NotAlone: another installation works on the database, and has its own models; nothing is started.
         PortTaken: before anything is started.
@@ -96,7 +104,8 @@ def bring_up(settings: Settings, on_status: OnStatus, *, watched_by: WatchedBy =
     if settings.database_url is not None:
         ensure_tls_files(settings)
         ensure_sessions(settings)
-        ensure_models_here(settings)
+        if not models_lost and not state.running(settings.home):
+            ensure_models_here(settings)
     with state.locked(settings.home):
         if state.read_supervisor(settings.home) is not None:  # it starts what is missing
             return []

@@ -27,6 +27,12 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 
 def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return when everything is up.")] = False,
+    models_lost: Annotated[
+        bool,
+        typer.Option(
+            "--models-lost", help="Start although no file is left of the models that your database knows."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Start PostgreSQL, MLflow, Prefect and its worker, and the service; train what has no model yet.
@@ -50,7 +56,9 @@ def up(
     signal.signal(signal.SIGUSR1, lambda _number, _frame: supervisor.retry_now())
     began = time.monotonic()
     with _naming_full_disks(settings), _interrupted_once():
-        started = bring_up(settings, say, watched_by="background" if detach else "this")
+        started = bring_up(
+            settings, say, watched_by="background" if detach else "this", models_lost=models_lost
+        )
     watches = supervisor.is_mine()
     try:
         if watches:

@@ -18,6 +18,7 @@ from flows import doctor
 from flows.cli import app
 from flows.scheduling.joining import NothingToJoin, ensure_reachable
 from flows.servers.sharing import ensure_models_here
+from flows.stack import starting
 from flows.stack.errors import NotAlone
 from flows.stack.specs import servers
 from flows.stack.starting import bring_up
@@ -146,8 +147,8 @@ def test_the_worker_is_told_whether_the_mlflow_that_it_has_is_of_this_home(tmp_p
     assert words == {"own": ("--sole", "--keeps-models"), "given": ("--sole",)}
 
 
-def test_up_is_refused_where_the_models_that_the_database_knows_are_not(
-    database_url: str, conn: psycopg.Connection, tmp_path: Path
+def test_up_is_refused_where_the_models_that_the_database_knows_are_not_unless_they_are_lost(
+    database_url: str, conn: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_DATABASE_URL": database_url})
@@ -162,6 +163,9 @@ def test_up_is_refused_where_the_models_that_the_database_knows_are_not(
         bring_up(settings, lambda _name, _state: None)
     assert not running(home)
     assert "ratchet storage copy" in doctor_says(settings)
+    monkeypatch.setattr(starting, "servers", lambda _settings: [])
+    monkeypatch.setattr(starting, "migrate", lambda _url: None)
+    assert bring_up(settings, lambda _name, _state: None, models_lost=True) == []
     elsewhere = {"RATCHET_HOME": str(home), "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
     ensure_models_here(read_settings({**elsewhere, "RATCHET_DATABASE_URL": database_url}))
     (home / "mlflow" / "1").mkdir(parents=True)
