@@ -1,4 +1,4 @@
-"""YAML files, read by one loader that bounds their size and refuses repeated keys.
+"""YAML of files and options of commands, read by one loader that bounds its size and refuses repeated keys.
 
 An alias (`*name`) stands for all that its anchor (`&name`) holds, so a short file of aliases of aliases can
 mean billions of values, and whoever walks through them never ends. Here aliases and merges (`<<`) are
@@ -148,11 +148,25 @@ def read_yaml(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(path, f"cannot be read: {error}") from error
     try:
+        return parse_yaml(text)
+    except ConfigError as error:
+        raise DocumentError(path, str(error)) from error
+
+
+def parse_yaml(text: str) -> Any:
+    """The content of a YAML document, as plain values.
+
+    Raises:
+        ConfigError: it is no YAML, or passes a bound; says where.
+    """
+    try:
+        if len(text) > MAX_BYTES:
+            raise ConfigError(f"is longer than {MAX_BYTES:,} characters, which are allowed")
         return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
-        raise DocumentError(path, _reason(error, text)) from error
+        raise ConfigError(_reason(error, text)) from error
     except (yaml.YAMLError, UnicodeError) as error:  # libyaml decodes the escapes of a tag late
-        raise DocumentError(path, f"not valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _refuse_repeated_keys(node: yaml.MappingNode) -> None:

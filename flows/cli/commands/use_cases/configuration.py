@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
+from configs.errors import ConfigError
 from configs.security.umask import user_umask
 from configs.settings import CHECKOUT
+from configs.yaml_files import parse_yaml
 from flows.cli.terminal.arguments import Json, Name, not_one_of
 from flows.cli.terminal.global_options import named_use_case, recalled_settings
 from flows.cli.terminal.output import print_json, result_console, styled
@@ -193,9 +194,10 @@ def _tell(what: str, name: str, laws: Iterator[Finding | str], *, as_json: bool)
 
 def _read(text: str) -> Mapping[str, Any]:
     try:
-        read = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise typer.BadParameter(f"got {text!r:.80}; allowed: YAML such as '{{epochs: 3}}'") from error
+        read = parse_yaml(text)
+    except ConfigError as error:
+        problem = f"got {text!r:.80}; allowed: YAML such as '{{epochs: 3}}' ({error})"
+        raise typer.BadParameter(problem) from error
     if not isinstance(read, dict):
         raise typer.BadParameter(f"got {text!r:.80}; allowed: a mapping such as '{{epochs: 3}}'")
     return read
