@@ -8,6 +8,7 @@ never acknowledged and is left out. Rows move at least once; the primary key mak
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -56,6 +57,7 @@ class Journal:
         self._mutex = threading.Lock()
         self._number = 0
         self._size = 0
+        self._is_torn = False
         self._file = self._open(0)
 
     def append(self, lines: bytes) -> None:
@@ -65,10 +67,12 @@ class Journal:
             OSError: they could not be written (the disk is full, say); nothing of them stays.
         """
         with self._mutex:
+            if self._is_torn and not self._undo():
+                raise OSError(errno.EIO, "what a write that failed has left cannot be cut off")
             try:
                 count = os.write(self._file, lines)
                 if count != len(lines):
-                    raise OSError(28, "No space left on device")
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError:
                 self._undo()
                 raise
@@ -92,7 +96,7 @@ class Journal:
         with self._mutex:
             if self._number + 1 == number:
                 opened, self._file = self._file, opened
-                self._number, self._size = number, 0
+                self._number, self._size, self._is_torn = number, 0, False
             # Otherwise a write has filled the file meanwhile, and goes on with the next one.
         os.close(opened)
 
@@ -115,20 +119,28 @@ class Journal:
             remove_if_empty(self.folder)
             os.close(self._lock)
 
-    def _rotate(self) -> None:
+    def _rotate(self) -> bool:
+        """Begin a new file; where that fails the old one goes on, and the next write tells if it works."""
         try:
             opened = self._open(self._number + 1)
-        except OSError:  # go on with the old file; the next write tells whether that works
-            return
+        except OSError:
+            return False
         os.close(self._file)
         self._file, self._number, self._size = opened, self._number + 1, 0
+        return True
 
-    def _undo(self) -> None:
-        """Cut off what a failed write left; where that fails too, begin a new file."""
+    def _undo(self) -> bool:
+        """Cut off what a failed write left, or begin a new file; False: neither works, so nothing may follow.
+
+        A line behind a torn one would be one with it, and both would be lost.
+        """
         try:
             os.ftruncate(self._file, self._size)
         except OSError:
-            self._rotate()
+            self._is_torn = not self._rotate()
+        else:
+            self._is_torn = False
+        return not self._is_torn
 
     def _open(self, number: int) -> int:
         return os.open(self._name(number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -106,6 +106,34 @@ def test_a_file_that_is_begun_during_a_look_is_not_moved_before_it_is_full(
     journal.close()
 
 
+def test_nothing_is_written_behind_a_torn_line_that_cannot_be_cut_off(
+    conn: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, write = Journal(tmp_path), os.write
+    journal.append(line("1"))
+
+    def tear(file: int, lines: bytes) -> int:
+        return write(file, lines[: len(lines) // 2])
+
+    def fail(*_given: Any, **_named: Any) -> int:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "ftruncate", fail)
+        broken.setattr(Journal, "_open", fail)
+        with monkeypatch.context() as full:
+            full.setattr(os, "write", tear)
+            with pytest.raises(OSError, match="No space left"):
+                journal.append(line("2"))
+        with pytest.raises(OSError, match="cannot be cut off"):
+            journal.append(line("3"))
+    journal.append(line("4"))
+    assert move_all(conn, journal) == 2
+    assert stored(conn) == ["1", "4"]
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_moving_a_file_again_adds_nothing(conn: psycopg.Connection, tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append(line("1") + line("2"))
