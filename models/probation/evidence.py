@@ -12,7 +12,7 @@ import numpy as np
 from configs.schema import ProbationConfig, TargetConfig
 from models.metrics.shown import digits_for
 from models.probation.wealth import Differences, log_wealth, rows_to_go
-from models.shadows.scores import row_rights, row_scores
+from models.shadows.scores import classes_of_both, row_rights, row_scores
 from models.versions.predictor import Answers
 
 Verdict = Literal["on_probation", "passed", "worse", "held", "taken_back", "not_compared"]
@@ -102,10 +102,12 @@ def row_losses(
     target: TargetConfig, metric: str, now: Answers, before: Answers, labels: Sequence[str]
 ) -> tuple[Differences, Literal["right answers", "Brier score"]]:
     """By how much the version before did better on each of n rows, shape (n,), -1 to 1; by which score."""
-    rights = row_rights(metric, target, before, labels), row_rights(metric, target, now, labels)
-    if rights[0] is not None and rights[1] is not None:
-        return rights[0] - rights[1], "right answers"
-    return row_scores(target, before, labels) - row_scores(target, now, labels), "Brier score"
+    classes = classes_of_both(now, before)
+    mine, theirs = (row_rights(metric, target, one, labels, classes) for one in (now, before))
+    if mine is not None and theirs is not None:
+        return theirs - mine, "right answers"
+    mine, theirs = (row_scores(target, one, labels, classes) for one in (now, before))
+    return theirs - mine, "Brier score"
 
 
 def weigh_losses(config: ProbationConfig, begun: Probation, losses: Differences) -> Probation:

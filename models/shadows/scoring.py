@@ -9,7 +9,7 @@ import numpy as np
 
 from configs.schema import TargetConfig
 from models.shadows.periods import Contest, Moments, Period
-from models.shadows.scores import Scores, row_rights, row_scores
+from models.shadows.scores import Scores, classes_of_both, row_rights, row_scores
 from models.versions.predictor import Answers
 
 MOST_ROWS = 5000
@@ -67,27 +67,26 @@ def score_period(
     if not len(labels) or not shadows:
         return Period(end.number, end.last_seq, len(labels), doubt=end.doubt)
 
-    def scored(answers: Answers) -> _Scored:
-        return _Scored(row_scores(target, answers, labels), row_rights(metric, target, answers, labels))
+    def contest(made: int | None, version: int | None, newest: Shadow, other: Answers) -> Contest:
+        classes = classes_of_both(newest.answers, other)
+        mine, theirs = (_Scored.of(target, metric, one, labels, classes) for one in (newest.answers, other))
+        return mine.contest(newest.recipe, made, version, theirs, sources)
 
-    scores = {id(one): scored(one.answers) for one in shadows}
-    served = None if production is None else scored(production.answers)
     contests: list[Contest] = []
     members: dict[str, dict[str, float]] = {}
     made_by: dict[str, str] = {}
     for recipe in dict.fromkeys(one.recipe for one in shadows):
         of_recipe = sorted((one for one in shadows if one.recipe == recipe), key=lambda one: -one.made)
         newest = of_recipe[0]
-        mine = scores[id(newest)]
         if newest.made_by is not None:
             made_by[recipe] = newest.made_by
         contests += [
-            mine.contest(recipe, older.made, None, scores[id(older)], sources)
+            contest(older.made, None, newest, older.answers)
             for older in of_recipe[1:]
             if older.made_by == newest.made_by
         ]
-        if production is not None and served is not None and newest.version != production.version:
-            contests.append(mine.contest(recipe, production.made, production.version, served, sources))
+        if production is not None and newest.version != production.version:
+            contests.append(contest(production.made, production.version, newest, production.answers))
         members[recipe] = {
             name: float(row_scores(target, answers, labels).mean())
             for name, answers in newest.members.items()
@@ -101,6 +100,21 @@ class _Scored:
 
     scores: Scores
     rights: Scores | None
+
+    @classmethod
+    def of(
+        cls,
+        target: TargetConfig,
+        metric: str,
+        answers: Answers,
+        labels: Sequence[str],
+        classes: Sequence[str],
+    ) -> _Scored:
+        """What one model answered, where it is asked for these classes."""
+        return cls(
+            row_scores(target, answers, labels, classes),
+            row_rights(metric, target, answers, labels, classes),
+        )
 
     def contest(
         self, recipe: str, made: int | None, version: int | None, other: _Scored, sources: Sequence[str]

@@ -109,3 +109,18 @@ def test_where_the_metric_is_no_mean_over_rows_the_brier_score_is_compared() -> 
     by_brier, counts = row_losses(target, "f1", unsure, sure, ["yes"])
     assert counts == "Brier score"
     assert by_brier.tolist() == pytest.approx([0.4**2 - 0.2**2])
+
+
+@pytest.mark.parametrize(
+    ("metric", "counted"),
+    [("subset_accuracy", [-1.0, 0.0]), ("hamming_loss", [-1 / 3, 0.0]), ("f1_micro", [-1 / 3, 0.0])],
+)
+def test_a_label_that_the_version_before_does_not_know_counts_against_it(
+    metric: str, counted: list[float]
+) -> None:
+    target = TargetConfig(task="multilabel", column="y", separator="|")
+    half = np.array([0.5, 0.5, 0.5], dtype=np.float32)
+    before = Answers(("a", "b"), np.array([[1, 0], [0, 1]], dtype=np.float32), half[:2])
+    now = Answers(("a", "b", "new"), np.array([[1, 0, 1], [0, 1, 0]], dtype=np.float32), half)
+    losses, _ = row_losses(target, metric, now, before, ["a|new", "b|nobody knows it"])
+    assert losses.tolist() == pytest.approx(counted)

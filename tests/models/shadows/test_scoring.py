@@ -119,3 +119,13 @@ def test_challengers_that_were_made_otherwise_are_not_held_against_each_other() 
     period = score_period(BINARY, Period(3, 5), ["yes"], shadows, Serving(9, None, half))
     assert [one.version for one in period.contests] == [9]
     assert period.made_by == {"full": "b"}
+
+
+def test_a_label_that_the_older_model_does_not_know_counts_against_it() -> None:
+    half = np.array([0.5, 0.5], dtype=np.float32)
+    older = Answers(("a",), np.array([[1.0]], dtype=np.float32), half[:1])
+    newest = Answers(("a", "b"), np.array([[1.0, 1.0]], dtype=np.float32), half)
+    shadows = [Shadow("full", 1, older), Shadow("full", 2, newest)]
+    period = score_period(MANY, Period(3, 5), ["a|b"], shadows, None, metric="subset_accuracy")
+    contest = period.contests[0]
+    assert (contest.right, contest.gain) == (Moments(1, 1.0, 1.0), Moments(1, 0.5, 0.25))
