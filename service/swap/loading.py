@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -29,6 +30,7 @@ from service.watchdog.dead_workers import note_crashes
 from service.watchdog.first_load import LOAD_SECONDS, LoadHangs, VersionUnfit, load_first, within
 from service.watchdog.troubles import HANG, Trouble, Troubles
 
+log = logging.getLogger("ratchet.service")
 ACTOR = "service"
 """Who it was, in the ledger."""
 
@@ -49,6 +51,8 @@ class Loader:
         self._shared = shared
         self._database = database
         self._troubles = troubles
+        self._unnoted: set[str] = set()
+        """Use cases of which it could not be noted what serves."""
 
     def load(self, use_case: str, version: int) -> ServedVersion:
         """Fetch, load, and prove a version against the answers recorded when it was made.
@@ -126,14 +130,16 @@ class Loader:
         return problem_without_alias(self._reader, use_case, version)
 
     def complete(self, served: ServedVersion) -> None:
-        """Add what the registry says of a version, where that is not known yet.
+        """Add what the registry says of a version, where that is not known yet, and note what is not noted.
 
         Raises:
             RegistryUnavailable: it is not to be had now.
         """
         if served.facts.run_id is None:
             served.facts = self._facts(served.name, served.version)
-            self.remember(served)
+        elif served.name not in self._unnoted:
+            return
+        self.remember(served)
 
     def load_cached(self, use_case: str, version: int, digest: str | None) -> ServedVersion:
         """Load a version that this machine served before, without asking the registry.
@@ -162,7 +168,7 @@ class Loader:
         return digest if isinstance(digest, str) else None
 
     def remember(self, served: ServedVersion) -> None:
-        """Note what serves, for a start without the registry."""
+        """Note what serves, for a start without the registry; where a disk is full `complete` tries again."""
         path = self.state_file(served.name)
         facts = {
             "run_id": served.facts.run_id,
@@ -171,8 +177,15 @@ class Loader:
         }
         noted = {"version": served.version, "digest": served.predictor.digest, "facts": facts}
         draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-        draft.write_text(json.dumps(noted), encoding="utf-8")
-        draft.replace(path)
+        try:
+            draft.write_text(json.dumps(noted), encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            if served.name not in self._unnoted:
+                log.warning("which version of %s serves cannot be noted: %s", served.name, error)
+            self._unnoted.add(served.name)
+        else:
+            self._unnoted.discard(served.name)
 
     def state_file(self, use_case: str) -> Path:
         """Where it is noted."""

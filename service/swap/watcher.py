@@ -132,16 +132,20 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._poll_all()
-            self._give_up_unfit()
-            self.looked.set()
             try:
+                self._poll_all()
+                self._give_up_unfit()
+                self.looked.set()
                 with self._station.database.open_session() as conn:
                     self.database_error = None
                     self._listen(conn)
             except (DatabaseError, psycopg.Error) as error:
                 self.listening.clear()
                 self.database_error = sentence(error)
+                self._stopping.wait(RECONNECT_SECONDS)
+            except Exception:  # a full disk, say: what is promoted later is to be taken up all the same
+                log.exception("looking after what serves broke off, and begins anew")
+                self.listening.clear()
                 self._stopping.wait(RECONNECT_SECONDS)
 
     def _listen(self, conn: psycopg.Connection[Any]) -> None:

@@ -339,6 +339,38 @@ def test_listening_resumes_after_the_database_was_away(
     wait_for(lambda: version_of(service) == 2, 30)
 
 
+def test_promotions_are_followed_where_what_serves_cannot_be_noted(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    noted = service.worker.watcher._station.loader.state_file("digits")
+    noted.unlink()
+    noted.mkdir()  # in its place, as nothing can be written on a disk that is full
+    for version in (2, 3):
+        registry.add(DIGITS, version)
+        promote(conn, registry, version)
+        wait_for(lambda wanted=version: version_of(service) == wanted)  # type: ignore[misc]
+    noted.rmdir()
+    wait_for(noted.is_file)
+    assert json.loads(noted.read_text())["version"] == 3
+
+
+def test_a_look_that_breaks_off_is_not_the_last(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broke = threading.Event()
+
+    def full(*_given: Any) -> Any:
+        broke.set()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.worker.troubles, "changed_at", full)
+        assert broke.wait(10)
+    registry.add(DIGITS, 2)
+    promote(conn, registry, 2)
+    wait_for(lambda: version_of(service) == 2)
+
+
 def test_a_notice_that_makes_no_sense_is_passed_over(service: Service, conn: psycopg.Connection) -> None:
     for payload in ("", "{", '{"use_case": "digits"}', '{"use_case": "nope", "version": 1}', "[]"):
         conn.execute("SELECT pg_notify('ratchet_registry', %s)", (payload,))
