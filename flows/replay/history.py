@@ -24,7 +24,7 @@ from features.files.sources import open_source
 from features.records.contract import Columns, LabelContract, RecordContract, concat
 from store.feedback.identity import digest, keys_of
 from store.feedback.rows import NO_KEY, FeedbackRows, read_feedback
-from store.history.draws import Draw, read_draw
+from store.history.draws import Shares, read_draw
 from store.predictions.audits import answering_rows, audited_rows
 from store.snapshots.files import content_digest
 from store.snapshots.uses import TRAIN
@@ -46,8 +46,9 @@ class History:
     """Rows of the file that cannot be used."""
     refusal: str | None = None
     """Where the first of them stands, and why."""
-    draw: Draw | None = None
-    """What the store holds rows out by; None: a file, of which the seed decides."""
+    shares: Shares | None = None
+    """Place in 0..1 of each row, by which the store holds rows out, shape (n,); None: a file, of which the
+    seed decides."""
     audited: NDArray[np.bool_] | None = None
     """Rows that label an audited answer, shape (n,), which are held out first; None: there are none."""
     answering: NDArray[np.bool_] | None = None
@@ -84,7 +85,11 @@ class Periods:
 
 
 def read_stored(conn: psycopg.Connection[Any], use_case: UseCase) -> History:
-    """The labels that the store has of a use case."""
+    """The labels that the store has of a use case, as if they had come in the order of their times.
+
+    What is older may have come later, as from a file of last year. By their own numbers rows would then be of
+    other periods than those that they are played in, and shadows be asked about rows that they learned from.
+    """
     contract, labels = (
         RecordContract(use_case.record),
         LabelContract(use_case.target, use_case.record.missing),
@@ -92,7 +97,9 @@ def read_stored(conn: psycopg.Connection[Any], use_case: UseCase) -> History:
     rows = read_feedback(conn, use_case.name, contract, labels=labels)
     audited = np.isin(rows.seq, audited_rows(conn, use_case.name))
     answering = np.isin(rows.seq, answering_rows(conn, use_case.name))
-    return History(rows, "the store", draw=read_draw(conn), audited=audited, answering=answering)
+    shares = read_draw(conn).shares(rows)
+    rows = replace(rows, seq=np.arange(1, len(rows) + 1, dtype=np.int64))
+    return History(rows, "the store", shares=shares, audited=audited, answering=answering)
 
 
 def read_file(use_case: UseCase, path: Path) -> History:

@@ -65,8 +65,9 @@ class Stage:
     @cached_property
     def shares(self) -> Shares:
         """Place in 0..1 of each row, by which rows are held out."""
-        draw = self.history.draw or Draw(f"seed {self.use_case.training.seed}")
-        return draw.shares(self.history.rows)
+        if self.history.shares is not None:
+            return self.history.shares
+        return Draw(f"seed {self.use_case.training.seed}").shares(self.history.rows)
 
     def known(self, period: int) -> int:
         """Rows whose labels have come when a period has ended."""

@@ -7,12 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 from numpy.typing import NDArray
 
 from features.errors import SourceError
-from flows.replay.history import History, cut, read_file, read_period, usual_period
-from store.feedback.rows import FeedbackRows
+from features.records.contract import RecordContract
+from flows.replay.history import History, cut, read_file, read_period, read_stored, usual_period
+from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.rows import FeedbackRows, read_feedback
+from store.history.draws import read_draw
 from tests.flows.replay.worlds import USE_CASE, world
 
 
@@ -38,6 +42,29 @@ def test_rows_of_a_file_are_played_in_the_order_of_their_times(file: Path) -> No
     assert history.rows.seq.tolist() == [1, 2, 3]
     assert (history.source, history.refused) == (str(file), 1)
     assert (history.refusal or "").startswith("line 4: field 'moon'")
+
+
+def test_stored_rows_are_played_as_if_they_had_come_in_the_order_of_their_times(
+    conn: psycopg.Connection,
+) -> None:
+    for month in ("2026-02", "2025-01"):  # a file of last year is read after that of this one
+        names = [f"i:{month}-0{day}" for day in (1, 2, 3)]
+        batch = FeedbackBatch(
+            names,
+            [f'{{"moon": {number}, "wind": {month[:4]}}}' for number in range(3)],
+            ["low", "high", "low"],
+            "test",
+            event_time=[f"{name[2:]}T00:00:00Z" for name in names],
+        )
+        add_feedback(conn, USE_CASE.name, batch)
+    conn.commit()
+    history = read_stored(conn, USE_CASE)
+    assert [name[2:6] for name in history.rows.identities] == ["2025"] * 3 + ["2026"] * 3
+    assert history.rows.seq.tolist() == [1, 2, 3, 4, 5, 6]
+    stored = read_feedback(conn, USE_CASE.name, RecordContract(USE_CASE.record))
+    assert stored.seq.argmin() == 3
+    assert history.shares is not None
+    assert history.shares.tolist() == read_draw(conn).shares(stored).tolist()
 
 
 def test_rows_of_one_id_are_of_one_record(file: Path) -> None:
