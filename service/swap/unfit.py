@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
+from weakref import WeakKeyDictionary
 
 from service.answers.slot import ServedVersion, Slot
 from service.errors import ModelHangs
@@ -29,7 +30,8 @@ class Unfit:
         self._troubles = troubles
         self._loop = loop
         self._hung: set[tuple[str, int]] = set()
-        self._counted: dict[tuple[str, int], tuple[int, int]] = {}
+        # Of each by itself: a version that was tried is loaded anew when it serves, and counts from 0.
+        self._counted: WeakKeyDictionary[ServedVersion, tuple[int, int]] = WeakKeyDictionary()
         self._read_at = 0.0
 
     def note_hang(self, use_case: str, version: int, _reason: str) -> None:
@@ -40,15 +42,14 @@ class Unfit:
         """The version is announced anew and gets another chance."""
         self._troubles.forget(use_case, version)
         self._hung.discard((use_case, version))
-        self._counted.pop((use_case, version), None)
+        for served in [one for one in self._counted if (one.name, one.version) == (use_case, version)]:
+            del self._counted[served]
 
     def among(self, slots: Iterable[Slot]) -> Iterator[tuple[Slot, ServedVersion, VersionUnfit]]:
         """Versions that should serve, or be tried, no more, with their slot, and why."""
         serving = [
             (slot, served) for slot in slots for served in (slot.current, slot.canary) if served is not None
         ]
-        keys = {(served.name, served.version) for _slot, served in serving}
-        self._counted = {key: counted for key, counted in self._counted.items() if key in keys}
         for _slot, served in serving:
             self._count_failures(served)
         changed_at = self._troubles.changed_at()
@@ -71,13 +72,12 @@ class Unfit:
             self._loop.call_soon_threadsafe(served.pipeline.batcher.abandon, error)
 
     def _count_failures(self, served: ServedVersion) -> None:
-        key = served.name, served.version
         answered, broken = served.pipeline.answered, served.pipeline.broken
-        answered_before, broken_before = self._counted.setdefault(key, (0, 0))
+        answered_before, broken_before = self._counted.setdefault(served, (0, 0))
         failed, requests = broken - broken_before, answered + broken - answered_before - broken_before
         if failed < LEAST_BROKEN and requests < MOST_REQUESTS:
             return
-        self._counted[key] = answered, broken
+        self._counted[served] = answered, broken
         if failed >= LEAST_BROKEN and 2 * failed >= requests:
             reason = f"it failed on {failed} of {requests} requests"
-            self._troubles.add(Trouble(*key, FAILS, "answering", time.time(), reason))
+            self._troubles.add(Trouble(served.name, served.version, FAILS, "answering", time.time(), reason))
