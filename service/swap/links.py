@@ -116,8 +116,10 @@ class Links:
         before = self._versions.get(link.name, MISSING)
         if version is None:  # production is not taken away; its alias was
             return before if alias == PRODUCTION else MISSING
-        if version in (before.version, before.refused):
+        if version == before.refused:
             return before
+        if version == before.version:  # where another was refused meanwhile, the link names that no more
+            return before if before.refused is None else replace(before, problem=None, refused=None)
         try:
             return LinkVersion(
                 version, self._loaded(owner, version) or self._loader.predictor(owner, version)

@@ -249,6 +249,9 @@ def test_a_link_whose_version_was_replaced_goes_on_with_the_one_before(
     assert links(service)["second"] == ("ready", 1)
     (prediction,) = ask(service, wishes, "anything")[1]
     assert prediction["source"] == "second"
+    registry.others["wishes"] = {"previous": 1}
+    wait_for(lambda: "problem" not in told(service)["second"])
+    assert links(service)["second"] == ("ready", 1)
 
 
 def test_a_link_to_production_that_lost_its_alias_goes_on(
