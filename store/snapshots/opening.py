@@ -40,11 +40,11 @@ class SnapshotRows:
             HistoryDamaged: the table does not hold what the snapshot held.
         """
         with self.reader() as reader:
-            found = totals_of(reader, self.rule).digest
-        if found != self.digest:
+            found = totals_of(reader, self.rule)
+        if not found.are_of(self.table.use_case, self.digest):
             raise HistoryDamaged(
                 f"the table of labelled rows at {self.table.uri} does not hold what snapshot "
-                f"{self.digest[:12]} held: the digest is {found[:12]}"
+                f"{self.digest[:12]} held: the digest is {found.digest[:12]}"
             )
 
     def frame(self, *, use: str | None = None, newest: Newest | None = None) -> Frame:

@@ -161,6 +161,17 @@ class Totals:
             hashed.update(f"\n{use}:{one.rows}:{one.first:016x}:{one.second:016x}".encode())
         return hashed.hexdigest()
 
+    def digest_of(self, use_case: str) -> str:
+        """What a snapshot of a use case is known by: its digest, and without rows that of its name.
+
+        Rows are of one use case alone; without any the digest is the same for all.
+        """
+        return self.digest if self.rows else hashlib.sha256(f"no rows of {use_case}".encode()).hexdigest()
+
+    def are_of(self, use_case: str, digest: str) -> bool:
+        """Whether a snapshot of this digest holds that; earlier releases knew all without rows by one."""
+        return digest in (self.digest_of(use_case), self.digest)
+
 
 def totals_of(reader: HistoryReader, rule: Rule, *, among: str = "lines") -> Totals:
     """Count the rows of a snapshot by use, and sum up the digests of all that it holds of them.

@@ -140,9 +140,10 @@ class _Taking:
             counts = count_records(reader, rule, use_case, before, contents=contents, recent=recent)
         summed = Summed(self.table.uri, files, totals, labels, contents)
         _note(conn, self.table, rule, summed, counts, read_mark(conn, use_case.name, self.batch))
-        note_lines(conn, use_case.name, totals.digest, packed)
+        digest = totals.digest_of(use_case.name)
+        note_lines(conn, use_case.name, digest, packed)
         conn.commit()
-        snapshot = find_snapshot(conn, totals.digest)
+        snapshot = find_snapshot(conn, digest)
         return replace(snapshot, left_out=left_out.reasons, left_out_rows=left_out.rows)
 
 
@@ -153,7 +154,7 @@ def ensure_held(reader: HistoryReader, before: Snapshot | None) -> None:
     """
     if before is None or before.rule is None or before.rule.table != reader.layout.name:
         return
-    if totals_of(reader, before.rule).digest != before.digest:
+    if not totals_of(reader, before.rule).are_of(before.use_case, before.digest):
         raise HistoryDamaged(
             f"the table of labelled rows at {reader.uri} does not hold what snapshot {before.digest[:12]} did"
         )
@@ -174,7 +175,7 @@ def _summed(before: Snapshot | None, reader: HistoryReader) -> Summed | None:
     if before.rule.table != reader.layout.name:
         return None
     summed = Summed.read(before.summed)
-    return summed if summed.totals.digest == before.digest else None
+    return summed if summed.totals.are_of(before.use_case, before.digest) else None
 
 
 def _past(
@@ -345,7 +346,7 @@ def _note(
         " ELSE snapshot.settled_at END, history = excluded.history, held_out = excluded.held_out,"
         " unused = excluded.unused, used = excluded.used, summed = excluded.summed",
         (
-            totals.digest,
+            totals.digest_of(table.use_case),
             table.use_case,
             table.uri,
             sum(totals.rows.values()),

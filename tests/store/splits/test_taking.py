@@ -28,6 +28,7 @@ from store.snapshots.index import Snapshot, find_snapshot
 from store.snapshots.learned import NOTHING_LEARNED, Learned
 from store.snapshots.reach import Reach
 from store.snapshots.restoring import open_snapshot
+from store.snapshots.rules import Totals
 from store.splits.taking import take_snapshot
 
 USE_CASE = UseCase(
@@ -213,3 +214,28 @@ def test_against_production_as_many_are_held_out_as_a_verdict_takes(
     since = Reach(first[0]) if production else None
     snapshot = take_snapshot(conn, few, tmp_path, since=since, learned=NOTHING_LEARNED)
     assert (snapshot.holdout_rows, few.gate.min_rows) == (held_out, 100)
+
+
+def test_snapshots_without_rows_of_use_cases_with_the_same_fields_are_each_their_own(
+    conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    other = USE_CASE.model_copy(update={"name": "pears"})
+    empty, others = snap(conn, tmp_path), snap(conn, tmp_path, other)
+    assert [one.rows for one in (empty, others)] == [0, 0]
+    assert [one.use_case for one in (empty, others)] == ["apples", "pears"]
+    assert find_snapshot(conn, empty.digest).path == empty.path
+    assert len(rows_of(conn, empty, tmp_path)) == 0
+    store(conn, RECORDS)
+    assert snap(conn, tmp_path).rows == len(RECORDS)
+
+
+def test_a_snapshot_without_rows_of_an_earlier_release_is_gone_on_from(
+    conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    empty = snap(conn, tmp_path)
+    earlier = Totals({}, 0, 0).digest
+    conn.execute("UPDATE snapshot SET digest = %s WHERE digest = %s", (earlier, empty.digest))
+    conn.commit()
+    assert len(rows_of(conn, find_snapshot(conn, earlier), tmp_path)) == 0
+    store(conn, RECORDS)
+    assert snap(conn, tmp_path).rows == len(RECORDS)
