@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from service.answers.requests import ensure_no_key_twice
+from service.answers.bodies import ensure_no_key_twice
 from service.errors import option_error
 
 M = TypeVar("M", bound=BaseModel)

@@ -14,7 +14,8 @@ from features.errors import Problem
 from features.records.contract import LabelContract
 from features.records.error_messages import describe, one_of
 from features.records.labels import split_labels
-from service.answers.requests import invalid_records, listed
+from service.answers.bodies import listed
+from service.answers.requests import invalid_records
 
 
 class Recommender:

@@ -8,7 +8,6 @@ reasons: what is accepted, and every message, is the contract's.
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,15 +22,15 @@ import orjson
 from configs.near_names import nearest
 from configs.schema import FieldConfig
 from features.errors import Problem
-from features.files.readers.repeated_keys import describe_repeated, find_repeated
 from features.records.contract import Columns, LabelContract, RecordContract, concat
 from features.records.error_messages import describe
 from features.records.fields import Field
 from features.records.ids import is_plain_id, read_id
 from features.records.scalars.numbers import load_numbers
 from features.records.scalars.texts import load_words
+from service.answers.bodies import ensure_no_key_twice, listed, parse_object
 from service.answers.record_types import BYTES, request_type
-from service.errors import SHOWN, Invalid, NotJson, RepeatedKey
+from service.errors import SHOWN, Invalid
 
 SMALL_PICTURE = 64 * 64 * 3
 """Numbers of a shape, up to which a picture is decoded in a fraction of a millisecond."""
@@ -328,62 +327,6 @@ def _with_base64(values: Sequence[Any], images: Sequence[int]) -> list[Any]:
 def _may_hold_negative_zero(document: bytes) -> bool:
     """Whether a number may be -0.0, for which a column has 0.0, as one value has one text."""
     return any(text in document for text in _NEGATIVE_ZERO)
-
-
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body holds; NaN and Infinity are let through, for the contract to name.
-
-    Raises:
-        NotJson: it holds no JSON.
-        Invalid: it holds JSON that is no object.
-    """
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        try:
-            content = json.loads(body)
-        except RecursionError as deep:
-            raise NotJson("nested too deeply") from deep
-        except ValueError:
-            raise NotJson(str(error)) from error
-    if not isinstance(content, dict):
-        raise Invalid(f"the body: got {describe(content)}; allowed: a JSON object")
-    return content
-
-
-def ensure_no_key_twice(body: bytes) -> dict[str, Any]:
-    """See to it that no object of a body has a key twice, of which the last would count; returns its content.
-
-    What brings labels, or options of a run, is held to that. Predictions are not: to look for it takes as
-    long as reading a record does.
-
-    Raises:
-        NotJson, Invalid: as `parse_object`.
-        RepeatedKey: one has.
-    """
-    content = parse_object(body)
-    if (place := find_repeated(body, content)) is not None:
-        raise RepeatedKey(describe_repeated(place))
-    return content
-
-
-def listed(content: dict[str, Any], key: str, most: int) -> list[Any]:
-    """The list under `key`, of 1 to `most` entries.
-
-    Raises:
-        Invalid: there is none, it is empty or too long, or something else is there.
-    """
-    allowed = f"a list of 1 to {most}"
-    if key not in content:
-        near = nearest(key, content)
-        got = "" if near is None else f", got '{near}'"
-        raise Invalid(f"field '{key}': missing{got}; allowed: {allowed}")
-    value = content[key]
-    if not isinstance(value, list):
-        raise Invalid(f"field '{key}': got {describe(value)}; allowed: {allowed}")
-    if not 0 < len(value) <= most:
-        raise Invalid(f"field '{key}': got a list of {len(value)}; allowed: {allowed}")
-    return value
 
 
 def invalid_records(problems: list[Problem], count: int) -> Invalid:

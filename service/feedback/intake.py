@@ -14,7 +14,8 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import RefusedRow
 from features.records.contract import LabelContract, RecordContract
-from service.answers.requests import PredictRequest, decodes_long, ensure_no_key_twice, listed
+from service.answers.bodies import ensure_no_key_twice, listed
+from service.answers.requests import PredictRequest, decodes_long
 from service.answers.responses import answered_at
 from service.errors import Elsewhere
 from service.metrics import Metrics

@@ -11,7 +11,7 @@ from typing import Any
 
 from configs.schema import FieldConfig, RecordConfig
 from features.records.error_messages import describe
-from service.answers.requests import listed, parse_object
+from service.answers.bodies import listed, parse_object
 from service.errors import Invalid
 from service.protocols.csv_bodies import csv_lines
 

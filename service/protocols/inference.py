@@ -20,7 +20,8 @@ from features.records.fields import Column, Field
 from features.records.ids import MAX_ID
 from features.records.image_field import ImageField
 from features.records.labels import join_labels
-from service.answers.requests import PredictRequest, invalid_records, parse_object
+from service.answers.bodies import parse_object
+from service.answers.requests import PredictRequest, invalid_records
 from service.errors import Invalid
 from service.http.exchange import Reply
 from service.protocols.groups import read_groups

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from service.answers.bodies import parse_object
 from service.answers.recommending import Recommender
-from service.answers.requests import PredictRequest, parse_object
+from service.answers.requests import PredictRequest
 from service.answers.responses import PredictResponse
 from service.answers.slot import Slot
 from service.errors import NoTaxonomy, UnknownUseCase

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,20 +56,7 @@ def test_migrating_twice_and_at_once_changes_nothing(postgres: str) -> None:
     with psycopg.connect(postgres, autocommit=True) as conn:
         conn.execute("CREATE DATABASE test_migrate")
     url = with_database(postgres, "test_migrate")
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            migrate(url)
-        except BaseException as error:  # noqa: BLE001
-            failures.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    _all_at_once(3, lambda: migrate(url))
     with psycopg.connect(url) as conn:
         stamped = conn.execute("SELECT version_num FROM ratchet_revision").fetchall()
     newest = max(path.name[:4] for path in (CHECKOUT / "store/database/migrations/versions").glob("0*.py"))
@@ -93,23 +82,14 @@ def test_tools_get_databases_beside_ours(database_url: str) -> None:
 
 def test_two_that_start_at_once_make_them_once(database_url: str) -> None:
     tools = [f"tool{number}" for number in range(12)]
-    barrier, failures = threading.Barrier(4), list[BaseException]()
+    barrier = threading.Barrier(4)
 
     def run() -> None:
-        try:
-            for tool in tools:
-                barrier.wait(30)
-                ensure_databases(database_url, [tool])
-        except BaseException as error:  # noqa: BLE001
-            barrier.abort()
-            failures.append(error)
+        for tool in tools:
+            barrier.wait(30)
+            ensure_databases(database_url, [tool])
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    _all_at_once(4, run)
     with psycopg.connect(database_url, autocommit=True) as conn:
         for tool in tools:
             conn.execute(f'DROP DATABASE "{urlsplit(tool_url(database_url, tool)).path[1:]}"')
@@ -144,3 +124,11 @@ def test_a_database_that_takes_no_writes_is_told_before_anything_is_done(databas
     joint = "&" if "?" in database_url else "?"
     with pytest.raises(DatabaseUnavailable, match="the database is read-only; name the primary"):
         migrate(f"{database_url}{joint}options=-cdefault_transaction_read_only%3Don")
+
+
+def _all_at_once(count: int, run: Callable[[], object]) -> None:
+    """Run it in so many threads; raises what the first of them raised."""
+    with ThreadPoolExecutor(count) as threads:
+        running = [threads.submit(run) for _ in range(count)]
+    for one in running:
+        one.result()
