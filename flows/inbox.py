@@ -41,6 +41,9 @@ class InboxReport:
     """What stays in the inbox, and why."""
 
 
+NOTHING_READ = InboxReport((), {})
+
+
 def read_inbox(context: LoopContext) -> InboxReport:
     """Ingest every file of the inbox that rests, oldest first.
 

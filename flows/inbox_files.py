@@ -52,9 +52,7 @@ def list_inbox(folder: Path, rest_seconds: float, open_end_seconds: float = 0.0)
     """
     left: dict[str, str] = {}
     candidates: list[Path] = []
-    for path in sorted(folder.iterdir(), key=lambda path: (_modified(path), path.name)):
-        if (path.name in (DONE, REFUSED) and path.is_dir()) or path.name == NOTE:
-            continue
+    for path in sorted(filter(_is_theirs, folder.iterdir()), key=lambda path: (_modified(path), path.name)):
         why = _stays(path)
         if why is None:
             candidates.append(path)
@@ -71,6 +69,16 @@ def list_inbox(folder: Path, rest_seconds: float, open_end_seconds: float = 0.0)
     )  # fmt: skip
     left.update({printable_name(path): why for path, why in writers(candidates).items()})
     return Listing(tuple(path for path in candidates if printable_name(path) not in left), left)
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether nobody has put anything into an inbox."""
+    return not any(map(_is_theirs, folder.iterdir()))
+
+
+def _is_theirs(path: Path) -> bool:
+    """Whether it is none of what an inbox has of itself."""
+    return not (path.name in (DONE, REFUSED) and path.is_dir()) and path.name != NOTE
 
 
 def _stays(path: Path) -> str | None:

@@ -23,6 +23,7 @@ from flows import inbox as inbox_steps
 from flows.context import LoopContext, open_context
 from flows.drift import checking as drift_steps
 from flows.drift.repeating import repeat_drift
+from flows.inbox_files import is_empty, make_inbox
 from flows.prefect_artifacts import show_drift, show_ingest, show_probation, show_retrain
 from flows.probation import looking
 from flows.retention import pruning
@@ -130,7 +131,10 @@ class AsTasks(Conduct):
 def ingest(use_case: str) -> State[Any]:
     """Read the inbox of a use case, then retrain if that is due."""
     context = open_context(use_case)
-    report = read_inbox(context)
+    folder = make_inbox(context.settings.home, use_case)
+    report = (
+        inbox_steps.NOTHING_READ if is_empty(folder) else read_inbox(context)
+    )  # a task costs more than the look
     show_ingest(use_case, report.read, report.refused, report.left)
     for name, why in report.refused.items():
         get_run_logger().error("%s was refused: %s", one_line(name), one_line(why))

@@ -17,7 +17,7 @@ from configs.settings import read_settings
 from flows import inbox as steps
 from flows.context import LoopContext
 from flows.inbox import read_inbox
-from flows.inbox_files import inbox_folder, list_inbox, make_inbox
+from flows.inbox_files import inbox_folder, is_empty, list_inbox, make_inbox
 from models.production.registry import Registry
 from store.errors import DatabaseUnavailable
 from store.ingest.files import ingest_file
@@ -100,6 +100,21 @@ def test_every_name_is_read_or_told(inbox: Path, database_url: str, tmp_path: Pa
     }
     assert set(report.left) == {"folder.csv", "rows.csv.part", ".rows.csv", "rows.tmp"}
     assert "a folder" in report.left["folder.csv"]
+
+
+def test_it_is_empty_with_what_it_has_of_itself_only(inbox: Path, database_url: str, tmp_path: Path) -> None:
+    assert not is_empty(inbox)
+    (inbox / "other.csv").write_text("colour\nred\n", encoding="utf-8")
+    read_inbox(context_of(tmp_path, database_url))
+    assert (inbox / "done").is_dir() and (inbox / "refused").is_dir()
+    assert is_empty(inbox)
+    (inbox / ".hidden.csv").touch()
+    assert not is_empty(inbox), "what stays is told"
+    (inbox / ".hidden.csv").unlink()
+    (inbox / "done" / "rows.csv").unlink()
+    (inbox / "done").rmdir()
+    (inbox / "done").write_text(ROWS, encoding="utf-8")
+    assert not is_empty(inbox), "a file of that name is somebody's"
 
 
 def test_the_same_name_again_is_read_and_kept_beside(inbox: Path, database_url: str, tmp_path: Path) -> None:
