@@ -12,6 +12,7 @@ import typer
 
 from flows.cli.terminal.arguments import Json, Name, Version
 from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
+from flows.cli.terminal.opening import GOES_ON, repeatable
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _answer_file(
         who_answers(settings, use_case, file, artifact, workers) as by,
         bar(file.name) as progress,
         kept,
+        repeatable(GOES_ON),
     ):
         report = predict_file(
             predictor, number, file, target, formulas=formulas,

@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
+from flows.cli.terminal.opening import GOES_ON, repeatable
 from flows.cli.terminal.output import print_json, result_console, table
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def replay(
     config = named_use_case(settings, use_case)
     period = None if periods is None else _read_period(periods)
     request = ReplayRequest(data, period, first, delay, policy or (), jobs, fresh)
-    with bar(f"replaying {use_case}") as progress:
+    with repeatable(GOES_ON), bar(f"replaying {use_case}") as progress:
         outcome, folder = run_replay(
             settings, config, request, lambda done, of, what: progress.show(done / of, what)
         )

@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.terminal.arguments import Json
 from flows.cli.terminal.global_options import connected_settings, named_use_case
+from flows.cli.terminal.opening import GOES_ON, repeatable
 from flows.cli.terminal.output import print_json, result_console, table
 
 if TYPE_CHECKING:
@@ -40,10 +41,11 @@ def prune(
         named_use_case(settings, use_case)
     named = settings.use_cases if use_case is None else [use_case]
     names = load_selected(settings.config_dirs, named)
-    removed = {
-        name: prune_use_case(open_context(name, settings), now=datetime.now(UTC), dry_run=dry_run)
-        for name in sorted(names)
-    }
+    with repeatable(GOES_ON):
+        removed = {
+            name: prune_use_case(open_context(name, settings), now=datetime.now(UTC), dry_run=dry_run)
+            for name in sorted(names)
+        }
     if as_json:
         plain = {
             name: None if one is None else [asdict(removal) for removal in one]

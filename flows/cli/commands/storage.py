@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.terminal.arguments import Json
 from flows.cli.terminal.global_options import settings_here
+from flows.cli.terminal.opening import GOES_ON, repeatable
 from flows.cli.terminal.output import print_json, result_console
 
 group = typer.Typer(
@@ -78,7 +79,7 @@ def copy(
         )
     probe_storage(goal)
     settings.home.mkdir(parents=True, exist_ok=True)
-    with bar("copy") as progress:
+    with repeatable(GOES_ON), bar("copy") as progress:
         copied = copy_all(
             source,
             goal,

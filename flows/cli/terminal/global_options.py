@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,7 +62,7 @@ class CommandGroup(TyperGroup):
         except _database_faults() as error:
             from store.database.faults import sentence
 
-            _complain(sentence(error))
+            _complain(sentence(error), error)
             raise typer.Exit(FAILED) from error
         except OSError as error:
             if error.errno not in NO_ROOM:
@@ -236,5 +237,7 @@ def _database_faults() -> tuple[type[Exception], ...]:
     return FAULTS
 
 
-def _complain(error: BaseException | str) -> None:
-    sys.stderr.write(f"ratchet: {printable(str(error))}\n")
+def _complain(message: BaseException | str, error: BaseException | None = None) -> None:
+    """One line: the message, and the notes of the error that it is of."""
+    notes: Sequence[str] = getattr(error or message, "__notes__", ())
+    sys.stderr.write(f"ratchet: {printable('; '.join([str(message), *notes]))}\n")

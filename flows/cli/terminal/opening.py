@@ -1,4 +1,4 @@
-"""A use case with its database, for as long as a command needs them."""
+"""A use case with its database while a command needs them, and what is said if a server goes away."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from configs.schema import UseCase
 
 
+GOES_ON = "the same command goes on where it was cut off"
+ALL_OR_NOTHING = "either all of it was done or nothing; the same command does what is left"
+
+
 @contextmanager
 def opened(use_case: str) -> Iterator[tuple[psycopg.Connection[Any], UseCase]]:
     """A connection to the database, and the configuration of a use case."""
@@ -23,3 +27,18 @@ def opened(use_case: str) -> Iterator[tuple[psycopg.Connection[Any], UseCase]]:
     config = named_use_case(settings, use_case)
     with connect(database_url(settings)) as conn:
         yield conn, config
+
+
+@contextmanager
+def repeatable(again: str) -> Iterator[None]:
+    """Tell what the same command does where a server that it needs goes away amid its work."""
+    from flows.compute.errors import ComputeUnavailable, WorkLost
+    from store.database.faults import FAULTS
+    from store.errors import StorageUnavailable
+
+    away: tuple[type[Exception], ...] = (*FAULTS, StorageUnavailable, ComputeUnavailable, WorkLost)
+    try:
+        yield
+    except away as error:
+        error.add_note(again)
+        raise

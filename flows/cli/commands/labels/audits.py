@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.opening import opened
+from flows.cli.terminal.opening import ALL_OR_NOTHING, opened, repeatable
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def audits(
         if labels is not None:
             from store.ingest.answer_labels import label_answers
 
-            _show_report(label_answers(conn, config, labels), as_json=as_json)
+            with repeatable(ALL_OR_NOTHING):
+                report = label_answers(conn, config, labels)
+            _show_report(report, as_json=as_json)
             return
         since = datetime.now(UTC) - timedelta(days=days)
         counts = count_audits(conn, use_case, since=since)

@@ -11,7 +11,7 @@ import typer
 from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.asking import confirm
-from flows.cli.terminal.opening import opened
+from flows.cli.terminal.opening import GOES_ON, opened, repeatable
 from flows.cli.terminal.output import facts, print_json, result_console, table
 from flows.cli.terminal.words import many
 
@@ -74,7 +74,7 @@ def retry(use_case: Name, reason: Reason = None, source: Source = None, as_json:
     """
     from store.ingest.retrying import retry_rows
 
-    with opened(use_case) as (conn, config):
+    with opened(use_case) as (conn, config), repeatable(GOES_ON):
         report = retry_rows(conn, config, _selection(reason, source))
     if as_json:
         print_json(report.as_dict())
@@ -153,7 +153,8 @@ def drop(
         conn.commit()
         if count and not yes:
             confirm(f"Delete {many(count, 'row')} of '{use_case}' for good?")
-        dropped = drop_rows(conn, use_case, selection)
+        with repeatable(GOES_ON):
+            dropped = drop_rows(conn, use_case, selection)
     if as_json:
         print_json({"use_case": use_case, "dropped": dropped})
     else:

@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.opening import opened
+from flows.cli.terminal.opening import ALL_OR_NOTHING, GOES_ON, opened, repeatable
 from flows.cli.terminal.output import facts, print_json, result_console
 
 
@@ -28,7 +28,7 @@ def recheck(
     """
     from store.feedback.revisions.setting_aside import recheck_rows
 
-    with opened(use_case) as (conn, config):
+    with opened(use_case) as (conn, config), repeatable(GOES_ON):
         report = recheck_rows(conn, config, move=set_aside)
     if as_json:
         print_json(report.as_dict())
@@ -75,7 +75,7 @@ def relabel(
     changes = LabelChanges(_mapping(renames or []), dropped or [], set_aside or [], separator)
     if not (changes.renamed or dropped or set_aside or separator):
         raise typer.BadParameter("say what to change: --map, --drop, --set-aside or --separator")
-    with opened(use_case) as (conn, config):
+    with opened(use_case) as (conn, config), repeatable(ALL_OR_NOTHING):
         report = relabel_rows(conn, config, changes)
     if as_json:
         print_json(report.as_dict())

@@ -10,7 +10,7 @@ import typer
 
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.asking import confirm
-from flows.cli.terminal.opening import opened
+from flows.cli.terminal.opening import ALL_OR_NOTHING, opened, repeatable
 from flows.cli.terminal.output import print_json, result_console, table
 from flows.cli.terminal.person import person
 from flows.cli.terminal.words import many
@@ -91,7 +91,8 @@ def _take_back(use_case: str, selection: LabelSelection, reason: str | None, *, 
         if ask:
             labels, rows = many(found.taken_back, "label"), many(found.rows, "row")
             confirm(f"Take back {labels} of {rows} of '{use_case}'?")
-        return take_back(conn, use_case, selection, actor=person(), reason=reason)
+        with repeatable(ALL_OR_NOTHING):
+            return take_back(conn, use_case, selection, actor=person(), reason=reason)
 
 
 def _show(report: TakeBackReport, *, dry_run: bool) -> None:
