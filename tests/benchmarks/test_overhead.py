@@ -32,7 +32,8 @@ def test_the_use_case_has_one_fit_and_no_run_that_begins_by_itself() -> None:
 
 def test_targets_are_of_medians_and_of_the_lengths_that_were_measured() -> None:
     turns = {4.0: [turn(4, 7.5), turn(4, 9), turn(5, 8)], 60.0: [turn(60, 73), turn(60, 61), turn(60, 80)]}
-    checks = {"cheap": {"worker": 0.4, "prefect": 0.5}, "dear": {"worker": 0.7, "prefect": 0.5}}
+    cheap, dear = {"worker": 0.4, "prefect": 0.5}, {"worker": 0.7, "prefect": 0.5}
+    checks = {"cheap": [dear, cheap, cheap], "dear": [dear, cheap, dear]}
     met = {target.name: target.met for target in judge(turns, checks)}
     assert met == {
         "a retrain with a fit of 60 s: times the fit": False,
