@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -25,8 +24,9 @@ from configs.errors import ConfigError
 from configs.loading import load_use_cases
 from configs.security.printable import printable
 from configs.settings import Settings, read_settings
+from flows.scheduling.deployments import worker_name
 from flows.scheduling.known_runs import KnownRunsWorker
-from flows.scheduling.registering import PROCESS, PoolDiffers
+from flows.scheduling.registering import PROCESS, PoolDiffers, forget_worker
 from flows.servers.own_prefect import absence, refusal, wrong_address
 from flows.stack.errors import StackError
 from flows.stack.probes import answers
@@ -40,7 +40,8 @@ NAME = "worker"
 """What its process is called where processes are told apart: as the first one is."""
 SHARED = ("RATCHET_DATABASE_URL", "MLFLOW_TRACKING_URI", "PREFECT_API_URL")
 """What all workers have to have in common, and so cannot be what each starts for itself."""
-
+FORGET_SECONDS = 5.0
+"""How long the end of a worker may wait for Prefect."""
 
 log = logging.getLogger("prefect.worker.ratchet")
 
@@ -123,7 +124,7 @@ def _why_not(settings: Settings, error: Exception) -> str:
 
 async def join(settings: Settings, *, most_runs: int) -> None:
     """Start the flow runs of the pool until this process is told to end."""
-    name = f"{socket.gethostname()}-{os.getpid()}"
+    name = joined_name(settings.home)
     worker = KnownRunsWorker(
         settings.config_dirs, work_pool_name=settings.work_pool, name=name, limit=most_runs
     )
@@ -132,6 +133,21 @@ async def join(settings: Settings, *, most_runs: int) -> None:
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     with suppress(asyncio.CancelledError):
         await serving
+    await _forget(settings.work_pool, name)
+
+
+def joined_name(home: Path) -> str:
+    """What Prefect knows this worker by: the same at each start, and another than that of `ratchet up`."""
+    return f"{worker_name(home)}:joined"
+
+
+async def _forget(pool_name: str, name: str) -> None:
+    """Have Prefect list it no longer; where it is away it tells that the worker is offline."""
+    try:
+        async with asyncio.timeout(FORGET_SECONDS), get_client() as client:
+            await forget_worker(client, pool_name, name)
+    except (httpx.HTTPError, PrefectHTTPStatusError, TimeoutError, RuntimeError) as error:
+        log.info("Prefect goes on to list this worker, as one that is offline: %s", printable(str(error)))
 
 
 def main(most_runs: int) -> None:

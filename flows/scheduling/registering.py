@@ -34,7 +34,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPS
 from prefect.states import Crashed
 from prefect.utilities.callables import parameter_schema
 
-from flows.scheduling.deployments import EARLIER_WORKER, JOB_TEMPLATE, TAG, Entry, pull_step
+from flows.scheduling.deployments import JOB_TEMPLATE, TAG, Entry, pull_step
 from flows.stack.errors import StackError
 
 PAGE = 200
@@ -150,9 +150,9 @@ async def settle_runs(
     return len(gone), len(missed)
 
 
-async def forget_earlier(client: PrefectClient, pool_name: str) -> None:
-    """Have Prefect forget the worker of an earlier release, which all that have ended by now left behind."""
-    whom = {"work_pool_name": pool_name, "name": EARLIER_WORKER}
+async def forget_worker(client: PrefectClient, pool_name: str, name: str) -> None:
+    """Have Prefect no longer list a worker that has ended, if it does; it forgets none by itself."""
+    whom = {"work_pool_name": pool_name, "name": name}
     try:
         await client.request("DELETE", "/work_pools/{work_pool_name}/workers/{name}", path_params=whom)
     except PrefectHTTPStatusError as error:

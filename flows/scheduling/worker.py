@@ -27,14 +27,14 @@ from flows.mirroring.keeping import mirror
 from flows.mirroring.priority import step_behind
 from flows.retention.bringing_back import bring_back_forever
 from flows.retention.daily import prune_daily
-from flows.scheduling.deployments import Entry, deployments, worker_name
+from flows.scheduling.deployments import EARLIER_WORKER, Entry, deployments, worker_name
 from flows.scheduling.dispatching import EVENT, PREFECT_AWAY, dispatch, read_state
 from flows.scheduling.known_runs import KnownRunsWorker
 from flows.scheduling.notify import notify_forever
 from flows.scheduling.registering import (
     PROCESS,
     ensure_pool,
-    forget_earlier,
+    forget_worker,
     load_flow,
     register,
     remove_others,
@@ -222,7 +222,7 @@ async def prepare(client: PrefectClient, here: Here, entries: list[Entry], turn:
             "another worker lives on this database: what is left over, and what only it has, is its affair"
         )
         return
-    await forget_earlier(client, settings.work_pool)
+    await forget_worker(client, settings.work_pool, EARLIER_WORKER)
     crashed, missed = await settle_runs(client, settings.work_pool, held=held)
     log.info("left over: %d runs marked as crashed, %d missed schedules dropped", crashed, missed)
 

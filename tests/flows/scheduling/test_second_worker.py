@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,7 +22,8 @@ from prefect.client.schemas.objects import FlowRun
 from configs.schema import UseCase
 from configs.settings import CHECKOUT, read_settings
 from flows.scheduling.deployments import EARLIER_WORKER, deployments, worker_name
-from flows.scheduling.registering import ensure_pool, forget_earlier, register
+from flows.scheduling.joining import joined_name
+from flows.scheduling.registering import ensure_pool, forget_worker, register
 from flows.status.prefect import pool_workers
 from tests.flows.retrain.turns import Orchard
 from tests.ports import free_port
@@ -128,7 +128,8 @@ def test_a_retrain_is_run_by_the_worker_of_another_home(
     assert ended.startswith("Completed"), log
     assert {"train-trees", "train-newest"} <= tasks, tasks
     assert worker.state == "online"
-    assert worker.name.startswith(f"{socket.gethostname()}-")
+    assert worker.name == joined_name(second)
+    assert not pool_workers(read_settings(environment)), "one that was told to end is listed no longer"
     with context.connect() as conn:
         found = conn.execute("SELECT status, flow_run_id FROM run WHERE use_case = %s", (name,)).fetchall()
         promoted = conn.execute("SELECT count(*) FROM ledger WHERE use_case = %s", (name,)).fetchone()
@@ -149,7 +150,7 @@ def test_the_name_that_all_workers_had_is_forgotten(prefect_url: str, tmp_path: 
 
     async def forget() -> None:
         async with PrefectClient(prefect_url) as client:
-            await forget_earlier(client, "ratchet")
+            await forget_worker(client, "ratchet", EARLIER_WORKER)
 
     settings = read_settings({"RATCHET_HOME": str(tmp_path), "PREFECT_API_URL": prefect_url})
     asyncio.run(seen())
