@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from configs.errors import ConfigError
 from configs.settings import Settings
 from flows.context import open_context
 from flows.retention.pruning import prune
@@ -17,7 +18,7 @@ from store.errors import StoreError
 FIRST_SECONDS = 600.0
 """After its start a worker has other things to do first."""
 DAY_SECONDS = 24 * 3600.0
-LATER: tuple[type[Exception], ...] = (ModelError, StoreError, *FAULTS)
+LATER: tuple[type[Exception], ...] = (ConfigError, ModelError, StoreError, *FAULTS)
 """What leaves what is old to the next day."""
 
 log = logging.getLogger("prefect.worker.ratchet")
@@ -33,7 +34,10 @@ async def prune_daily(settings: Settings, use_cases: Sequence[str]) -> None:
 
 
 def prune_one(settings: Settings, use_case: str) -> None:
-    """Delete what is old of a use case, and say what; with a server away that is left to the next time."""
+    """Delete what is old of a use case, and say what.
+
+    With a server away, or a file that cannot be read since it was edited, that is left to the next time.
+    """
     try:
         for removal in prune(open_context(use_case, settings), now=datetime.now(UTC)) or ():
             log.info("%s: old %s deleted: %d", use_case, removal.what, removal.count)

@@ -13,6 +13,7 @@ from models.errors import ModelError, RegistryUnavailable
 from models.production.registry import Registry
 from models.production.registry_rest import open_registry
 from store.database.connection import connect, database_url
+from store.errors import HistoryError, SnapshotError, StorageError
 
 log = logging.getLogger("prefect.worker.ratchet")
 
@@ -31,7 +32,7 @@ def follow_canaries(settings: Settings, use_cases: Mapping[str, UseCase]) -> Non
         context = LoopContext(settings, use_cases[name], url, Registry(settings.mlflow_uri))
         try:
             look_if_due(context)
-        except ModelError as error:
+        except (ModelError, SnapshotError, HistoryError, StorageError) as error:
             log.warning("the canary of %s cannot be looked at now: %s", name, error)
 
 

@@ -38,7 +38,7 @@ from models.retraining.backlog import decide_now
 from store.database.connection import connect, database_url
 from store.database.faults import FAULTS, sentence
 from store.database.sessions import session_url
-from store.errors import RunBusy
+from store.errors import RunBusy, SnapshotError
 from store.runs.lifecycle import give_up, mark_dispatched, repeat_lost, request_run, requeue
 from store.runs.rows import Run, dispatched_runs, waiting_runs
 from store.runs.tries import retry_at
@@ -138,22 +138,31 @@ def failed_lately(settings: Settings, use_cases: Sequence[str]) -> set[str]:
 def request_due_runs(settings: Settings, use_cases: Mapping[str, UseCase]) -> list[str]:
     """Write down a run for each use case whose labels make one due, and return their names.
 
+    Of one whose production was made on another database that is not known, and said so.
+
     Raises:
         RegistryUnavailable: MLflow does not answer.
     """
+    asked = []
     registry = open_registry(settings.mlflow_uri)
     with connect(database_url(settings), autocommit=True) as conn:
         for use_case in use_cases.values():  # labels of a source that is held back make nothing due
             settle_sources(conn, use_case, always=False)
-        return [
-            name
-            for name, use_case in use_cases.items()
-            if labels_due(conn, registry, use_case) and _request(conn, name)
-        ]
+        for name, use_case in use_cases.items():
+            try:
+                if labels_due(conn, registry, use_case) and _request(conn, name):
+                    asked.append(name)
+            except SnapshotError as error:
+                log.warning("whether labels of %s are due cannot be told: %s", name, error)
+    return asked
 
 
 def labels_due(conn: psycopg.Connection[Any], registry: RegistryReader, use_case: UseCase) -> bool:
-    """Whether labels, rather than drift or age, make a retrain due."""
+    """Whether labels, rather than drift or age, make a retrain due.
+
+    Raises:
+        SnapshotError: production's snapshot is not known here.
+    """
     if use_case.retrain.every_labels is None:
         return False
     decision = decide_now(conn, registry, use_case)

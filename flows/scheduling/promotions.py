@@ -10,6 +10,7 @@ from configs.settings import Settings
 from models.errors import ModelError, RegistryUnavailable
 from models.production.registry import Registry
 from store.database.connection import database_url
+from store.errors import HistoryError, SnapshotError, StorageError
 
 log = logging.getLogger("prefect.worker.ratchet")
 
@@ -17,7 +18,7 @@ log = logging.getLogger("prefect.worker.ratchet")
 def look_where_due(settings: Settings, use_cases: Mapping[str, UseCase]) -> set[str]:
     """Look at each promoted version that enough labels have come for; returns the names to look at again.
 
-    Those are the ones that MLflow, being away, left unlooked at.
+    Those are the ones that MLflow, or the storage of the labelled rows, being away, left unlooked at.
     """
     from flows.context import LoopContext
     from flows.probation.looking import look_if_due  # loads models: only a look needs that
@@ -27,9 +28,9 @@ def look_where_due(settings: Settings, use_cases: Mapping[str, UseCase]) -> set[
         context = LoopContext(settings, use_case, database_url(settings), Registry(settings.mlflow_uri))
         try:
             look_if_due(context)
-        except RegistryUnavailable as error:
+        except (RegistryUnavailable, HistoryError, StorageError) as error:
             log.warning("whether %s is better than the version before cannot be told now: %s", name, error)
             again.add(name)
-        except ModelError as error:
+        except (ModelError, SnapshotError) as error:
             log.warning("whether %s is better than the version before cannot be told: %s", name, error)
     return again
