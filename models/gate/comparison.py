@@ -113,12 +113,16 @@ def resample_scores(
 
 
 def compare_with_baselines(
-    use_case: UseCase, answers: JudgedAnswers, training_labels: Sequence[str]
+    use_case: UseCase,
+    answers: JudgedAnswers,
+    training_labels: Sequence[str],
+    row_weights: NDArray[np.float64] | None = None,
 ) -> dict[str, tuple[Baseline, ...]]:
     """By challenger, what answers come to that know nothing of the record (`models.gate.baselines`).
 
     Args:
         training_labels: of which the best constant answer is made.
+        row_weights: what each row counts for, shape (n,); default 1.
     """
     learned = [label for one in answers.challengers.values() for label in one.classes]
     classes = _all_classes(use_case, learned, [*answers.labels, *training_labels])
@@ -128,8 +132,8 @@ def compare_with_baselines(
         gate.metric, to_truth(use_case.target, training_labels, classes), len(classes), place
     )
     majority = _LaidOut(constant.repeated(len(answers.labels)), constant.thresholds)
-    test = _Test(use_case, truth, place)
-    weights = np.ones((1, len(answers.labels)))
+    test = _Test(use_case, truth, place, row_weights)
+    weights = np.ones((1, len(answers.labels))) if row_weights is None else row_weights[np.newaxis]
 
     def baseline(name: str, challenger: _LaidOut, other: _LaidOut) -> Baseline:
         value = compute(gate.metric, truth, other.probabilities, weights, place, other.thresholds)

@@ -73,6 +73,7 @@ def without_one_source(
     sources: JudgedSources,
     *,
     only: Collection[str] | None = None,
+    row_weights: NDArray[np.float64] | None = None,
 ) -> GateDecision:
     """The decision, or where it rests on what one source says, one that promotes nothing.
 
@@ -84,6 +85,7 @@ def without_one_source(
         decision: to promote it over production.
         challenger: its name among the answers.
         only: the sources that are looked at; None: all.
+        row_weights: what each row counts for, shape (n,); default 1.
     """
     most_loss = use_case.labels.most_loss
     if most_loss is None:
@@ -97,7 +99,8 @@ def without_one_source(
             if sources.is_stranger(name):
                 return _rests_on(use_case, decision, name, "most of what production learned is of others")
             continue
-        gain = _gain_on(use_case, _of_rows(answers, others, challenger), challenger)
+        weights = None if row_weights is None else row_weights[others]
+        gain = _gain_on(use_case, _of_rows(answers, others, challenger), challenger, weights)
         if gain is None:
             continue
         told = f"without the {int(rows.sum())} rows of source '{name}' {gain.shown}"
@@ -179,9 +182,11 @@ def _rests_on(use_case: UseCase, decision: GateDecision, name: str, why: str) ->
     return replace(decision, verdict="hold_back", outcome="one_source", reason=reason)
 
 
-def _gain_on(use_case: UseCase, answers: JudgedAnswers, challenger: str) -> Gain | None:
+def _gain_on(
+    use_case: UseCase, answers: JudgedAnswers, challenger: str, row_weights: NDArray[np.float64] | None
+) -> Gain | None:
     """How far the challenger is above production there; None where the metric is not defined."""
-    compared, gate = compare(use_case, answers), use_case.gate
+    compared, gate = compare(use_case, answers, row_weights), use_case.gate
     assert compared.production is not None
     return weigh(
         gate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Unpack
 
@@ -12,6 +12,7 @@ from configs.schema import GateConfig, UseCase
 from features.records.contract import Columns
 from flows.retrain.judging.judgement import Circumstances, Judgement
 from models.gate.answers import JudgedAnswers, ask_all
+from models.gate.baselines import Baseline
 from models.gate.checks import hold_to_limits, judge
 from models.gate.comparison import Comparison, compare, compare_with_baselines
 from models.gate.decision import Gain, GateDecision, GateOutcome, weigh
@@ -66,7 +67,8 @@ def judge_answers(
     Args:
         original: answers to rows that the original version was judged on.
     """
-    compared = compare(use_case, answers, circumstances.get("row_weights"))
+    weights = circumstances.get("row_weights")
+    compared = compare(use_case, answers, weights)
     before = None if original is None else compare(use_case, original)
     error = circumstances.get("production_error") or answers.production_error
     if (gone := circumstances.get("production_gone")) is not None:
@@ -77,7 +79,8 @@ def judge_answers(
         decisions = _believe_nothing(use_case.gate, compared, selected)
     elif error is not None:
         learned = circumstances["training_labels"]() if "training_labels" in circumstances else ()
-        decisions = _decide_without_production(use_case, answers, compared, learned, error)
+        baselines = compare_with_baselines(use_case, answers, learned, weights)
+        decisions = _decide_without_production(use_case.gate, compared, baselines, error)
     else:
         newest = _newest(use_case, answers, circumstances)
         decisions = _decide(use_case.gate, compared, before, newest, circumstances)
@@ -88,14 +91,15 @@ def judge_answers(
     }
     sources = circumstances.get("sources")
     if sources is None or compared.production is None:
-        return Judgement(decisions, answers, compared, before)
+        return Judgement(decisions, answers, compared, before, row_weights=weights)
     decisions = {
-        name: _without_sources(use_case, one, name, answers, sources, circumstances.get("newest"))
+        name: _without_sources(use_case, one, name, answers, sources, circumstances)
         if one.verdict == "promote"
         else one
         for name, one in decisions.items()
     }
-    return Judgement(decisions, answers, compared, before, disagreeing_sources(use_case, answers, sources))
+    warnings = disagreeing_sources(use_case, answers, sources)
+    return Judgement(decisions, answers, compared, before, warnings, weights)
 
 
 def _without_sources(
@@ -104,22 +108,31 @@ def _without_sources(
     name: str,
     answers: JudgedAnswers,
     sources: JudgedSources,
-    newest: int | None,
+    circumstances: Circumstances,
 ) -> GateDecision:
     """The decision to promote, unless it rests on one source.
 
     By record the newest rows are asked, and where these are of one source alone, all of them.
     """
+    newest, weights = circumstances.get("newest"), circumstances.get("row_weights")
+    only: Collection[str] | None = None
     if decision.outcome == "record_beats_production" and newest is not None:
         places = np.arange(max(0, len(answers.labels) - newest), len(answers.labels))
         recent = sources.take(places)
-        lone = lone_sources(use_case, recent)
-        others = set(recent.rows_of_each()) - set(lone)
-        decision = without_one_source(use_case, decision, name, answers.take(places), recent, only=others)
-        if decision.verdict == "promote":
-            decision = without_one_source(use_case, decision, name, answers, sources, only=lone)
-    else:
-        decision = without_one_source(use_case, decision, name, answers, sources)
+        lone = only = lone_sources(use_case, recent)
+        decision = without_one_source(
+            use_case,
+            decision,
+            name,
+            answers.take(places),
+            recent,
+            only=set(recent.rows_of_each()) - set(lone),
+            row_weights=None if weights is None else weights[places],
+        )
+    if decision.verdict == "promote":
+        decision = without_one_source(
+            use_case, decision, name, answers, sources, only=only, row_weights=weights
+        )
     return without_carrying_source(use_case, decision, sources)
 
 
@@ -185,14 +198,12 @@ def _believe_nothing(gate: GateConfig, compared: Comparison, reason: str) -> dic
 
 
 def _decide_without_production(
-    use_case: UseCase,
-    answers: JudgedAnswers,
+    gate: GateConfig,
     compared: Comparison,
-    training_labels: Sequence[str],
+    baselines: Mapping[str, Sequence[Baseline]],
     error: str,
 ) -> dict[str, GateDecision]:
     """Against baselines, as production exists and does not answer."""
-    gate, baselines = use_case.gate, compare_with_baselines(use_case, answers, training_labels)
     return {
         name: judge_without_production(
             gate,

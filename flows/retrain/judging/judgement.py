@@ -32,6 +32,8 @@ class Judgement:
     """The same on the rows that the original version was judged on."""
     warnings: tuple[str, ...] = ()
     """What to know of whose labels were judged on."""
+    row_weights: NDArray[np.float64] | None = None
+    """What each of the judged rows counted for, shape (n,); None: all count alike."""
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, float]]:
@@ -69,7 +71,7 @@ class Circumstances(TypedDict, total=False):
     labels_selected: str | None
     """Why the rows were chosen, and say nothing of others; nothing is promoted then."""
     row_weights: NDArray[np.float64] | None
-    """What each row counts for, shape (n,), where production answers; default 1."""
+    """What each row counts for, shape (n,); default 1."""
     training_labels: Callable[[], Sequence[str]]
     """Gives those of the rows that challengers learned from, for the majority class; default none."""
     sources: JudgedSources | None

@@ -103,7 +103,7 @@ def _gain(use_case: UseCase, judgement: Judgement, other: Answers) -> Gain | Non
     """How far the plain model is above another one; None where the metric is not defined."""
     plain = judgement.answers.challengers[PLAIN]
     pair = replace(judgement.answers, challengers={PLAIN: plain}, production=other)
-    compared = compare(use_case, pair)
+    compared = compare(use_case, pair, judgement.row_weights)
     assert compared.production is not None
     metric = use_case.gate.metric
     return weigh(

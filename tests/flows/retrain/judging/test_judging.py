@@ -404,3 +404,41 @@ def test_nor_do_those_of_other_sources_from_then() -> None:
     sources = JudgedSources([*["desk"] * 400, *["shop", "desk"] * 30])
     judged = judge_answers(TURNED, asked, records={"blend": SURE}, newest=60, sources=sources)
     assert judged.decisions["blend"].outcome == "record_beats_production"
+
+
+def right_on(labels: Sequence[str], right: NDArray[np.bool_]) -> Answers:
+    """Sure answers, right where it is said."""
+    is_yes = (np.array(labels) == "yes") == right
+    return Answers(("no", "yes"), np.stack([~is_yes, is_yes], axis=1).astype(np.float32))
+
+
+def test_what_is_left_without_a_source_is_weighed_as_all_of_it_was() -> None:
+    labels = ["yes", "no"] * 150
+    # Of the shop's 200 rows the challenger wins many that count little, and loses some that count much.
+    wins = np.repeat([True, False, True], [120, 80, 100])
+    answers = JudgedAnswers(
+        labels, {"full": right_on(labels, wins)}, right_on(labels, ~wins), None, ("no", "yes"), "yes"
+    )
+    sources = JudgedSources(["shop"] * 200 + ["mallory"] * 100)
+    weights = np.repeat([0.2, 1.0, 2.0], [120, 80, 100])
+    alike = judge_answers(TURNED, answers, sources=sources).decisions["full"]
+    assert alike.verdict == "promote"
+    weighed = judge_answers(TURNED, answers, sources=sources, row_weights=weights).decisions["full"]
+    assert (weighed.verdict, weighed.outcome) == ("hold_back", "one_source")
+    assert "without the 100 rows of source 'mallory' accuracy 0.2308 against 0.7692" in weighed.reason
+
+
+def test_a_guess_is_weighed_as_what_it_is_compared_with() -> None:
+    labels = ["yes", "no"] * 200
+    right = np.repeat([True, False], [300, 100])
+    answers = JudgedAnswers(
+        labels, {"full": right_on(labels, right)}, None, "it fails on a row", ("no", "yes"), "yes"
+    )
+    weights = np.where(right, 0.1, 3.0)
+    assert judge_answers(TURNED, answers, training_labels=lambda: labels).decisions["full"].outcome == (
+        "beats_majority"
+    )
+    weighed = judge_answers(TURNED, answers, training_labels=lambda: labels, row_weights=weights)
+    decision = weighed.decisions["full"]
+    assert decision.outcome == "below_majority"
+    assert decision.challenger == pytest.approx(30 / 330)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from flows.retrain.judging.deciding import judge_answers
@@ -123,6 +124,25 @@ def test_where_the_plain_model_is_better_that_is_told() -> None:
     far = plain_standing(use_case(), kept, PLAIN, promoted=False)
     assert far is not None and far.proven and far.serving == pytest.approx(0.80)
     assert far.sentence.endswith("the plain one is better, and chance does not explain it")
+
+
+def test_whether_it_is_proven_is_weighed_as_the_scores_are() -> None:
+    labels = ["no", "yes"] * (ROWS // 2)
+    wins, loses = np.arange(ROWS) < 100, np.arange(ROWS) == 100
+
+    def right(where: NDArray[np.bool_]) -> Answers:
+        is_yes = (np.array(labels) == "yes") == where
+        return Answers(("no", "yes"), np.stack([~is_yes, is_yes], axis=1).astype(np.float32))
+
+    challengers = {"full": right(np.zeros(ROWS, dtype=np.bool_)), PLAIN: right(~loses)}
+    answers = JudgedAnswers(labels, challengers, right(~wins), None, ("no", "yes"), "yes")
+    config, told = use_case(), []
+    for weights in (None, np.where(wins, 0.01, np.where(loses, 0.9, 1.0))):
+        judgement = judge_answers(config, answers, row_weights=weights)
+        told.append(plain_standing(config, judgement, "full", promoted=False))
+    alike, weighed = told
+    assert alike is not None and alike.better and alike.proven
+    assert weighed is not None and weighed.better and not weighed.proven, "one row could turn it"
 
 
 def test_where_it_is_not_better_its_score_is_told_and_no_more() -> None:
