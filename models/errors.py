@@ -30,6 +30,7 @@ ModelError
 ├── NothingBefore
 │   └── AlreadyProduction
 ├── ProductionMoved
+├── LinkMoved
 ├── PromotionPaused
 ├── CanaryUnderWay
 └── NoCanary
@@ -325,6 +326,17 @@ class ProductionMoved(ModelError):
         self.now = now
         super().__init__(
             f"production of '{use_case}' is version {now or 'none'} by now; "
+            f"the challenger was judged against version {judged or 'none'}"
+        )
+
+
+class LinkMoved(ModelError):
+    """A verdict against a version that a link of the chain names no more."""
+
+    def __init__(self, challenger: str, judged: int | None, now: int | None) -> None:
+        self.now = now
+        super().__init__(
+            f"the link of '{challenger}' names version {now or 'none'} by now; "
             f"the challenger was judged against version {judged or 'none'}"
         )
 

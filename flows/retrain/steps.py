@@ -153,15 +153,21 @@ def misfits(context: LoopContext, snapshot: Snapshot) -> list[str]:
     ]
 
 
-def labels_left_out(context: LoopContext, production: Production, snapshot: Snapshot) -> str | None:
-    """Why no challenger can be held against production: rows of classes that only it knows were left out."""
+def labels_left_out(
+    context: LoopContext, production: Production, snapshot: Snapshot, *, who: str = "production"
+) -> str | None:
+    """Why no challenger can be held against production: rows of classes that only it knows were left out.
+
+    Args:
+        who: what it is; a link is asked about in the same way.
+    """
     classes, predictor = context.use_case.target.classes, production.predictor
     rows = sum(reason.rows for reason in snapshot.left_out if reason.rule.startswith("label: "))
     gone = [name for name in (() if predictor is None else predictor.classes) if name not in classes]
     if not (classes and gone and rows):
         return None
     return (
-        f"production answers {', '.join(map(repr, gone[:5]))}, which the configuration no longer has, and "
+        f"{who} answers {', '.join(map(repr, gone[:5]))}, which the configuration no longer has, and "
         f"{rows:,} stored rows were left out for their labels: nothing is promoted until they are mapped or "
         f"moved; `ratchet relabel {context.use_case.name} --map OLD=NEW` (or --drop or --set-aside OLD)"
     )

@@ -1,6 +1,6 @@
 """The ledger: who or what moved production, from, to, when, why, and the numbers. Append-only.
 
-A move of production is two rows: `intent` before any alias moves, and a closing row that names
+A move of production, or of a link, is two rows: `intent` before any alias moves, and a closing row that names
 it in its evidence. An intent without a closing row is a move that was cut off; `open_intents`
 finds it so that `models.production.promotion.reconcile` can finish or abandon it.
 """
@@ -253,6 +253,16 @@ def history(conn: psycopg.Connection[Any], use_case: str, limit: int = 50) -> li
         return cursor.execute(
             f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s ORDER BY id DESC LIMIT %s", (use_case, limit)
         ).fetchall()
+
+
+def linked_by(conn: psycopg.Connection[Any], use_case: str, run_id: str, challenger: str) -> Entry | None:
+    """The row by which a run let the link of a challenger name its version; None: it has not."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE use_case = %s AND event = 'linked' AND run_id = %s"
+            " AND evidence->>'challenger_name' = %s ORDER BY id DESC LIMIT 1",
+            (use_case, run_id, challenger),
+        ).fetchone()
 
 
 def first_promoted(conn: psycopg.Connection[Any], use_case: str) -> int | None:

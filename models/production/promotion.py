@@ -1,4 +1,4 @@
-"""Move production, so that a kill at any step leaves registry, ledger and servers in agreement.
+"""Move production, or a link, so that a kill at any step leaves registry, ledger and servers in agreement.
 
 MLflow moves one alias per transaction. So: the intent goes into the ledger first, `production`
 moves last, a closing row follows, and a move that was cut off is finished or abandoned by
@@ -14,10 +14,10 @@ from typing import Any
 
 import psycopg
 
-from models.errors import ProductionMoved, PromotionPaused, UnknownVersion
+from models.errors import LinkMoved, ProductionMoved, PromotionPaused, UnknownVersion
 from models.gate.decision import GateDecision
 from models.production import ledger
-from models.production.contract import Alias, AliasMover
+from models.production.contract import Alias, AliasMover, link_alias
 from models.production.incumbent import last_production
 from store.database.sessions import hold_lock
 from store.pauses import find_pause
@@ -88,6 +88,52 @@ def promote(
         conn.commit()
 
 
+def move_link(
+    conn: psycopg.Connection[Any],
+    registry: AliasMover,
+    use_case: str,
+    *,
+    version: int,
+    against: int | None,
+    decision: GateDecision,
+    actor: str,
+    run_id: str,
+    token: int,
+    challenger: str,
+) -> None:
+    """Let the link of a challenger name `version`, as `promote` does production; servers look now and then.
+
+    Args:
+        against: what the link named when the version was judged.
+
+    Raises:
+        LinkMoved: it names another version by now, and this one was not judged against it.
+        Fenced: another run has taken over.
+        RegistryUnavailable: MLflow went away; `reconcile` settles what was begun.
+    """
+    alias = link_alias(challenger)
+    with moving(conn, use_case):
+        named = registry.alias_version(use_case, alias)
+        if named != against:
+            raise LinkMoved(challenger, against, named)
+        intent_id = ledger.record(
+            conn,
+            use_case,
+            "intent",
+            actor=actor,
+            reason=decision.reason,
+            from_version=named,
+            to_version=version,
+            evidence={**told_of(decision, challenger), "link": challenger},
+            run_id=run_id,
+        )
+        conn.commit()
+        lifecycle.hold(conn, run_id, token)
+        registry.set_alias(use_case, alias, version)
+        ledger.close_intent(conn, ledger.entry(conn, intent_id), "linked", decision.reason)
+        conn.commit()
+
+
 def ensure_not_paused(conn: psycopg.Connection[Any], use_case: str) -> None:
     """Before a move that nobody has asked for.
 
@@ -152,10 +198,11 @@ def told_of(decision: GateDecision, challenger: str | None) -> dict[str, Any]:
 
 
 def reconcile(conn: psycopg.Connection[Any], registry: AliasMover, use_case: str) -> list[str]:
-    """Settle moves of production that were cut off.
+    """Settle moves of production, and of links, that were cut off.
 
     `production` moves last, so it tells what had been done: when it names the new version the move
-    is completed in the ledger and announced; otherwise it is abandoned, and the others put back.
+    is completed in the ledger and announced; otherwise it is abandoned, and the others put back. Of a link
+    no more than its own alias moves.
 
     Returns:
         One sentence for each move that was settled.
@@ -168,6 +215,9 @@ def settle_intents(conn: psycopg.Connection[Any], registry: AliasMover, use_case
     """As `reconcile`, for a caller that is `moving`."""
     settled = []
     for intent in ledger.open_intents(conn, use_case):
+        if "link" in intent.evidence:
+            settled.append(_settle_link(conn, registry, intent))
+            continue
         event = ledger.moves_as(intent)
         what = "promotion of" if event == "promoted" else "rollback to"
         production = registry.alias_version(use_case, "production")
@@ -181,6 +231,18 @@ def settle_intents(conn: psycopg.Connection[Any], registry: AliasMover, use_case
             settled.append(f"abandoned the {what} version {intent.to_version}")
         conn.commit()
     return settled
+
+
+def _settle_link(conn: psycopg.Connection[Any], registry: AliasMover, intent: ledger.Entry) -> str:
+    challenger = intent.evidence["link"]
+    has_moved = registry.alias_version(intent.use_case, link_alias(challenger)) == intent.to_version
+    if has_moved:
+        ledger.close_intent(conn, intent, "linked", f"{intent.reason} (completed after a break)")
+    else:
+        ledger.close_intent(conn, intent, "abandoned", "cut off before the link moved")
+    conn.commit()
+    done = "completed" if has_moved else "abandoned"
+    return f"{done} the move of the link of '{challenger}' to version {intent.to_version}"
 
 
 def _restore(registry: AliasMover, use_case: str, before: Mapping[str, int]) -> None:

@@ -18,7 +18,7 @@ from store.snapshots.learned import AnyLearned
 
 
 def find_links(context: LoopContext) -> dict[str, Production]:
-    """By challenger, the version that its link has now; one that does not answer has an `error`.
+    """By challenger, the version that its link has now, with its `error`, or why it is `gone`, if so.
 
     Raises:
         RegistryUnavailable: MLflow does not answer.
@@ -50,6 +50,17 @@ def _find(context: LoopContext, conn: psycopg.Connection[object], challenger: st
         artifact = vouched_artifact(conn, registry, name, number, context.model_cache, actor="retrain")
         predictor = Predictor.load(artifact)
         predictor.check_probe()
-    except (ArtifactDamaged, ArtifactError, ArtifactTooNew, ProbeError, UnknownVersion) as error:
+    except (ArtifactDamaged, UnknownVersion) as error:
         return replace(found, error=str(error))
+    except (ArtifactError, ArtifactTooNew, ProbeError) as error:
+        return replace(found, gone=_unusable(name, number, challenger, error))
     return replace(found, artifact=artifact, predictor=predictor)
+
+
+def _unusable(use_case: str, version: int, challenger: str, error: Exception) -> str:
+    return (
+        f"version {version} of '{use_case}' answers as the link of '{challenger}' and is what was "
+        f"registered, but does not work on this machine: {error}; where it was made or is served it may, so "
+        "there is nothing to compare with here; install what it was made with, or have "
+        f"`{link_alias(challenger)}` name another version in MLflow"
+    )

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
-from flows.retrain.judging.judgement import Judgement
 from flows.retrain.judging.run import judge_all
 from flows.retrain.outcome import log_all, register_version, version_tags
 from flows.retrain.production import Production
 from flows.retrain.protection import Protection
 from flows.retrain.shadows import Evidence
+from flows.retrain.steps import labels_left_out
 from flows.retrain.tracking import Logged
 from flows.retrain.training.challenger import Trained
+from models.errors import LinkMoved
 from models.gate.decision import GateDecision
 from models.production import ledger
-from models.production.contract import link_alias
-from models.production.promotion import moving, told_of
+from models.production.promotion import move_link, reconcile
 from store.runs.tries import link_tries
 from store.snapshots.frames import SplitRows
 from store.snapshots.index import Snapshot
@@ -33,7 +33,7 @@ class LinkOutcome:
     version: int | None
     """Its number, where it answers as the link from now on."""
     before: int | None
-    """The version that answered there."""
+    """The version that answered there, or has been put there meanwhile."""
     logged: Logged
     """Where MLflow keeps it."""
 
@@ -61,19 +61,27 @@ def keep_links(
         protection: which held-out rows count, where labels were chosen.
         actor: who asked for the run.
     """
+    with context.connect() as conn:
+        reconcile(conn, context.registry, context.use_case.name)
     outcomes = {}
     for name, made in trained.items():
         own, before = {name: made}, links[name]
         evidence = Evidence(tries=_tries(context, name, before.number))
-        judgement = judge_all(context, held, before, rows, own, protection=protection, evidence=evidence)
+        judgement = judge_all(
+            context,
+            held,
+            before,
+            rows,
+            own,
+            left_out=labels_left_out(context, before, snapshot, who=f"the link of '{name}'"),
+            protection=protection,
+            evidence=evidence,
+        )
         logged = log_all(context, held, snapshot, own, judgement)[name]
-        decision, version = judgement.decisions[name], None
-        if decision.verdict == "promote":
-            held.ensure_running()
-            held.say("link", challenger=name)
-            version = register_version(context, held, made, logged, version_tags(made, decision))
-            _move(context, held, name, judgement, before.number, version, actor)
-        outcomes[name] = LinkOutcome(decision, version, before.number, logged)
+        outcome = LinkOutcome(judgement.decisions[name], None, before.number, logged)
+        if outcome.decision.verdict == "promote":
+            outcome = _moved(context, held, made, outcome, actor)
+        outcomes[name] = outcome
     return outcomes
 
 
@@ -84,28 +92,32 @@ def _tries(context: LoopContext, challenger: str, version: int | None) -> int:
         return link_tries(conn, context.use_case.name, challenger, version)
 
 
-def _move(
-    context: LoopContext,
-    held: HeldRun,
-    challenger: str,
-    judgement: Judgement,
-    before: int | None,
-    version: int,
-    actor: str,
-) -> None:
-    """Let the alias of the link name the version; servers see it within seconds."""
-    use_case, decision = context.use_case.name, judgement.decisions[challenger]
-    with context.connect() as conn, moving(conn, use_case):
-        context.registry.set_alias(use_case, link_alias(challenger), version)
-        ledger.record(
-            conn,
-            use_case,
-            "linked",
-            actor=actor,
-            reason=decision.reason,
-            from_version=before,
-            to_version=version,
-            evidence=told_of(decision, challenger),
-            run_id=held.run_id,
-        )
-        conn.commit()
+def _moved(
+    context: LoopContext, held: HeldRun, made: Trained, outcome: LinkOutcome, actor: str
+) -> LinkOutcome:
+    """Let the link name what was made, unless that was moved since; servers see it within seconds."""
+    use_case, decision = context.use_case.name, outcome.decision
+    held.ensure_running()
+    held.say("link", challenger=made.name)
+    with context.connect() as conn:
+        if (done := ledger.linked_by(conn, use_case, held.run_id, made.name)) is not None:
+            return replace(outcome, version=done.to_version)  # by an attempt that broke off after it
+    version = register_version(context, held, made, outcome.logged, version_tags(made, decision))
+    try:
+        with context.connect() as conn:
+            move_link(
+                conn,
+                context.registry,
+                use_case,
+                version=version,
+                against=outcome.before,
+                decision=decision,
+                actor=actor,
+                run_id=held.run_id,
+                token=held.token,
+                challenger=made.name,
+            )
+    except LinkMoved as moved:
+        kept = replace(decision, verdict="reject", reason=f"{moved}; {decision.reason}")
+        return replace(outcome, decision=kept, before=moved.now)
+    return replace(outcome, version=version)
