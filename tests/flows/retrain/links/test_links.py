@@ -21,6 +21,7 @@ from flows.retrain.production import find_production
 from flows.retrain.training.plan import planned_challengers, planned_links
 from models.errors import ArtifactTooNew
 from models.production import ledger
+from models.production.artifact_digests import vouched_artifact
 from models.production.contract import Alias, link_alias
 from models.production.ledger import Entry
 from models.production.promotion import reconcile
@@ -264,12 +265,11 @@ def test_a_link_that_works_elsewhere_only_stays_as_it_is(
     orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = turned(orchard)
-    whole = incumbents.vouched_artifact
 
     def vouched(conn: Any, registry: Any, use_case: str, version: int, *args: Any, **named: Any) -> Path:
         if version == link:
             raise ArtifactTooNew(Path("kept"), 99, 9)
-        return whole(conn, registry, use_case, version, *args, **named)
+        return vouched_artifact(conn, registry, use_case, version, *args, **named)
 
     monkeypatch.setattr(incumbents, "vouched_artifact", vouched)
     orchard.retrain()
