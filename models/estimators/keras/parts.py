@@ -9,7 +9,7 @@ import numpy as np
 
 from models.estimators.arrays import EncodedRows, Features, Targets
 from models.estimators.fit_watch import Watch
-from models.estimators.keras.training import AdamSettings, import_keras, progress_callback
+from models.estimators.keras.training import AdamSettings, compile_for, import_keras, progress_callback
 
 MIXED = 256_000_000
 """Bytes of the rows that are mixed with each other; at least two parts are."""
@@ -29,9 +29,7 @@ def train_in_parts(model: Any, rows: EncodedRows, settings: AdamSettings, watch:
     keras = import_keras()
     import tensorflow
 
-    model.compile(
-        keras.optimizers.Adam(settings.rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    compile_for(model, settings.rate, per_label=False)
     signature = (
         tensorflow.TensorSpec((None, *rows.row_shape), tensorflow.float32),
         tensorflow.TensorSpec((None,), tensorflow.int64),

@@ -83,6 +83,25 @@ def _stderr_silenced() -> Iterator[None]:
         os.close(stderr)
 
 
+def compile_for(model: Any, rate: Any, *, per_label: bool) -> None:
+    """Ready to train with Adam: on one class a row, or on each label by itself.
+
+    All variables are there before the first step, as TensorFlow traces it a second time where a trace has
+    made some: a fit of a small network took twice as long.
+
+    Args:
+        rate: step length of Adam, or a schedule of it.
+    """
+    keras = import_keras()
+    loss, metric = (
+        ("binary_crossentropy", keras.metrics.BinaryAccuracy())
+        if per_label
+        else ("sparse_categorical_crossentropy", keras.metrics.SparseCategoricalAccuracy("accuracy"))
+    )
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=[metric])
+    model.optimizer.build(model.trainable_variables)
+
+
 def train(
     model: Any,
     x: Features,
@@ -101,17 +120,11 @@ def train(
         TrainingStopped: the watch asked for it.
     """
     keras = import_keras()
-    per_label = y.ndim == 2
-    model.compile(
-        keras.optimizers.Adam(settings.rate),
-        "binary_crossentropy" if per_label else "sparse_categorical_crossentropy",
-        metrics=["binary_accuracy" if per_label else "accuracy"],
-    )
+    compile_for(model, settings.rate, per_label=y.ndim == 2)
     follow = progress_callback(watch, -(-len(x) // settings.batch_size), settings.epochs)
     if checkpoints is None:
         model.fit(x, y, batch_size=settings.batch_size, epochs=settings.epochs, verbose=0, callbacks=[follow])
         return
-    model.optimizer.build(model.trainable_variables)
     for epoch in range(_resume(model, checkpoints, settings.epochs), settings.epochs):
         keras.utils.set_random_seed(seed + epoch)
         order = np.random.default_rng((seed, epoch)).permutation(len(x))
