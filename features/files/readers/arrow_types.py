@@ -34,8 +34,7 @@ def _plain_scalars(values: pa.Array) -> pa.Array:
     if pa.types.is_float16(kind):
         return pc.cast(values, pa.float32())
     if pa.types.is_decimal(kind):
-        exact = kind.precision <= EXACT_DIGITS
-        return pc.cast(values, pa.float64()) if exact else pc.cast(values, pa.string())
+        return _of_decimals(values)
     if pa.types.is_duration(kind):
         counts = pc.cast(pc.cast(values, pa.int64()), pa.string())
         return pc.binary_join_element_wise(counts, kind.unit, " ")
@@ -44,6 +43,17 @@ def _plain_scalars(values: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _moments(values)
     return _narrow(values)
+
+
+def _of_decimals(values: pa.Array) -> pa.Array:
+    """Fractions of 64 bits, or the digits that they have too many of, as JSON has the same numbers."""
+    texts = pc.cast(values, pa.string())
+    if values.type.precision <= EXACT_DIGITS:
+        # By their text: Arrow's own cast is not always to the nearest, and makes 4.5600000000000005 of 4.56.
+        return pc.cast(texts, pa.float64())
+    for end in (r"(\.[0-9]*?)0+(E|$)", r"()\.(E|$)"):  # 1.50 is 1.5, and 2.00 is 2
+        texts = pc.replace_substring_regex(texts, end, r"\1\2")
+    return texts
 
 
 def _moments(values: pa.Array) -> pa.Array:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -58,6 +59,19 @@ def read(path: Path) -> tuple[list[LabelledRows], tuple[str, ...]]:
 def test_numbers_of_any_type(tmp_path: Path, numbers: pa.Array, expected: list[float]) -> None:
     (rows,), _ = read(write(tmp_path / "f.parquet", n=numbers))
     assert (rows.columns["n"].tolist(), rows.refused) == (expected, ())
+
+
+@pytest.mark.parametrize("precision", [5, 15, 16, 18, 38])
+def test_a_decimal_is_what_the_same_digits_are_in_a_request(tmp_path: Path, precision: int) -> None:
+    digits = ["0.30", "4.56", "0.00", "-2.00"]
+    sent = [{"n": orjson.loads(one), "c": orjson.loads(one)} for one in digits]
+    asked = RowReader(USE_CASE).contract.check_records(sent).all_or_raise()
+    decimals = pa.array([Decimal(one) for one in digits], pa.decimal128(precision, 2))
+    (rows,), _ = read(write(tmp_path / "f.parquet", n=decimals, c=decimals, label=decimals))
+    assert asked["n"].tolist() == [0.3, 4.56, 0.0, -2.0]
+    assert rows.columns["n"].tolist() == asked["n"].tolist()
+    assert rows.columns["c"].tolist() == asked["c"].tolist() == ["0.3", "4.56", "0", "-2"]
+    assert rows.labels == ["0.3", "4.56", "0", "-2"]
 
 
 @pytest.mark.parametrize(
