@@ -16,6 +16,9 @@ from features.records.contract import CheckedRecords, RecordContract, join_colum
 from features.records.error_messages import describe, invalid_message
 from features.records.fields import Field, Parsed
 from features.records.image_field import ImageField
+from features.records.scalars.numbers import NumberField
+from features.records.scalars.truths import BooleanField
+from features.records.times import load_time
 
 
 def check_stored(
@@ -44,16 +47,37 @@ def _check(field: Field, values: list[Any]) -> Parsed:
     if isinstance(field, ImageField):
         return check_levels(field, values)
     column, bad = field.check(values)
-    dumped = field.dump(column)
-    if len(_kinds(values) | _kinds(dumped)) > 1:
-        for row, (value, kept) in enumerate(zip(values, dumped, strict=True)):
+    own = _own_kind(field)
+    if not _kinds(values) <= own:
+        for row, value in enumerate(values):
             # A number that would do as a word, say: the same row of a file would be another row.
-            if row not in bad and len(_kinds((value, kept))) > 1:
+            if row not in bad and not _kinds((value,)) <= own:
                 arrived = f"{describe(value)} of another type"
                 bad[row] = invalid_message(field.config.name, arrived, field.allowed)
     # As it was stored, whatever it would be spelled like now: versions have learned from it so.
     fitting = [None if row in bad else value for row, value in enumerate(values)] if bad else values
-    return field.load(fitting), bad
+    try:
+        return field.load(fitting), bad
+    except (ValueError, OverflowError):  # texts of when the field was none of times
+        return field.load(list(map(_as_time, fitting, field.dump(column)))), bad
+
+
+def _as_time(stored: str | None, read: str | None) -> str | None:
+    """What `load` of times takes of a value as it was stored: itself, or else as it is read now."""
+    if stored is None:
+        return None
+    try:
+        load_time(stored)
+    except (ValueError, OverflowError):
+        return read
+    return stored
+
+
+def _own_kind(field: Field) -> set[str]:
+    """The type that JSON has for what a field stores."""
+    if isinstance(field, NumberField):
+        return {"number"}
+    return {"bool"} if isinstance(field, BooleanField) else {"str"}
 
 
 def _kinds(values: Iterable[Any]) -> set[str]:
