@@ -198,6 +198,7 @@ def register_version(
             run_id=held.run_id,
             tags=tags,
             fences=read_encoder(made.artifact, made.manifest.kind).fences,
+            dates=[one.name for one in context.use_case.record.fields if one.type == "datetime"],
             beyond_fence=count_beyond(made.manifest.notes),
         )
     add_to_cache(made.artifact, context.model_cache, use_case, version)

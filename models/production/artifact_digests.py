@@ -7,7 +7,7 @@ such row: the first to load it writes down what was found, and from then on that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def note_registered(
     run_id: str,
     tags: Mapping[str, str],
     fences: Mapping[str, tuple[float, float]],
+    dates: Collection[str],
     beyond_fence: Mapping[str, int],
 ) -> None:
     """Write down what a version that was just registered is known by, and its fences. The caller commits.
@@ -41,6 +42,7 @@ def note_registered(
     A model that was deleted and made anew counts its versions from 1 again, so the newest row counts.
 
     Args:
+        dates: which of the fences are of dates, in days since 1970.
         beyond_fence: what its fit made of training rows beyond (`models.versions.fit_checks.count_beyond`).
     """
     ledger.record(
@@ -55,6 +57,7 @@ def note_registered(
             "mlflow_run": mlflow_run,
             "tags": dict(tags),
             "fences": dict(fences),
+            "fence_dates": sorted(set(fences) & set(dates)),
             "beyond_fence": dict(beyond_fence),
         },
         run_id=run_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -13,7 +13,7 @@ from features.records.fences import NO_FENCES, Fences
 from store.feedback.items import CheckedItems
 
 OF_PRODUCTION = """
-    SELECT evidence->%(what)s FROM ledger
+    SELECT evidence->%(what)s, evidence->'fence_dates' FROM ledger
     WHERE use_case = %(use_case)s AND event = 'registered' AND evidence ? %(what)s AND to_version = (
         SELECT to_version FROM ledger
         WHERE use_case = %(use_case)s AND event IN ('promoted', 'rolled_back', 'external')
@@ -23,12 +23,31 @@ OF_PRODUCTION = """
 
 
 def production_fences(conn: psycopg.Connection[Any], use_case: UseCase) -> Fences:
-    """What is plausible by production's training rows; no fences where none is known, or they are off."""
+    """What is plausible by production's training rows; no fences where none is known, or they are off.
+
+    A field that was of another type when production learned has none: its fence speaks of other values.
+    """
     fence = use_case.features.tabular.fence
     if fence == "off" or use_case.kind not in ("tabular", "mixed"):
         return NO_FENCES
-    bounds = _of_production(conn, use_case.name, "fences")
-    return Fences({name: (low, high) for name, (low, high) in bounds.items()}, fence == "quarantine")
+    bounds, dates = _of_production(conn, use_case.name, "fences")
+    fenced = {
+        one.name: (bounds[one.name][0], bounds[one.name][1])
+        for one in use_case.record.fields
+        if one.name in bounds and _is_of(one.type, dates, one.name)
+    }
+    return Fences(fenced, fence == "quarantine")
+
+
+def _is_of(kind: str, dates: Collection[str] | None, name: str) -> bool:
+    """Whether a fence may be of such a field.
+
+    Args:
+        dates: fields whose fences are of dates; None: it was not written down which.
+    """
+    if kind == "datetime":
+        return dates is None or name in dates
+    return kind in ("number", "integer") and (dates is None or name not in dates)
 
 
 def tally_of_production_fit(conn: psycopg.Connection[Any], use_case: str) -> dict[str, int]:
@@ -36,13 +55,16 @@ def tally_of_production_fit(conn: psycopg.Connection[Any], use_case: str) -> dic
 
     Empty of versions that were registered before this was written down.
     """
-    return _of_production(conn, use_case, "beyond_fence")
+    return _of_production(conn, use_case, "beyond_fence")[0]
 
 
-def _of_production(conn: psycopg.Connection[Any], use_case: str, what: str) -> dict[str, Any]:
-    """What was written down when production was registered; empty where it was not."""
+def _of_production(
+    conn: psycopg.Connection[Any], use_case: str, what: str
+) -> tuple[dict[str, Any], list[str] | None]:
+    """What was written down when production was registered, empty where it was not; which fences are of
+    dates."""
     row = conn.execute(OF_PRODUCTION, {"use_case": use_case, "what": what}).fetchone()
-    return {} if row is None else dict(row[0])
+    return ({}, None) if row is None else (row[0], row[1])
 
 
 def refused_beyond(fences: Fences, contract: RecordContract, documents: Sequence[str]) -> dict[int, str]:

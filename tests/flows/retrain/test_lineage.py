@@ -101,7 +101,7 @@ def test_deleted_parents_are_reached_by_what_they_were_registered_with(
         note_registered(
             conn, NAME, number,
             digest="d", actor="person", mlflow_run="m", run_id=str(uuid4()), tags=tags(number, parent),
-            fences={}, beyond_fence={},
+            fences={}, dates=[], beyond_fence={},
         )  # fmt: skip
     assert learned(conn, tmp_path) == {"rows-1", "rows-2", "rows-3"}
 

@@ -155,7 +155,7 @@ def test_up_is_refused_where_the_models_that_the_database_knows_are_not_unless_t
     ensure_models_here(settings)
     note_registered(
         conn, "plans", 3, digest="d", actor="ann", mlflow_run="m", run_id=str(uuid4()), tags={}, fences={},
-        beyond_fence={},
+        dates=[], beyond_fence={},
     )  # fmt: skip
     conn.commit()
     told = f"the database knows models of plans, and file://{home} has the files of none"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from configs.schema import UseCase
 from models.production import ledger
 from models.production.artifact_digests import note_registered
+from store.feedback.fence_counts import count_beyond
 from store.feedback.fences import production_fences
 from store.ingest.files import ingest_file
 from store.ingest.report import IngestReport
@@ -19,13 +22,13 @@ RUN = "00000000-0000-4000-8000-000000000001"
 REASON = "field 'age': got 1e+09; allowed: 0 to 150, production's fence"
 
 
-def people(fence: str) -> UseCase:
+def people(fence: str, age: dict[str, Any] | None = None) -> UseCase:
     return UseCase.model_validate(
         {
             "name": "people",
             "title": "People",
             "kind": "tabular",
-            "record": {"fields": [{"name": "age", "type": "number"}]},
+            "record": {"fields": [{"name": "age", **(age or {"type": "number"})}]},
             "target": {"task": "binary", "column": "came", "classes": ["no", "yes"], "positive": "yes"},
             "features": {"tabular": {"fence": fence}},
             "model": {"estimator": "logistic"},
@@ -33,11 +36,18 @@ def people(fence: str) -> UseCase:
     )
 
 
-def register(conn: psycopg.Connection[Any], version: int, high: float, *, promoted: bool = True) -> None:
+def register(
+    conn: psycopg.Connection[Any],
+    version: int,
+    high: float,
+    *,
+    promoted: bool = True,
+    dates: Sequence[str] = (),
+) -> None:
     note_registered(
         conn, "people", version,
         digest="d", actor="retrain", mlflow_run="m", run_id=RUN, tags={}, fences={"age": (0.0, high)},
-        beyond_fence={"left_out": 2, "cut": 5},
+        dates=dates, beyond_fence={"left_out": 2, "cut": 5},
     )  # fmt: skip
     if promoted:
         ledger.record(conn, "people", "promoted", actor="retrain", reason="", to_version=version)
@@ -60,6 +70,42 @@ def test_fences_are_those_of_production(conn: psycopg.Connection[Any]) -> None:
     ledger.record(conn, "people", "rolled_back", actor="ann", reason="", from_version=3, to_version=1)
     assert production_fences(conn, people("quarantine")).bounds == {"age": (0.0, 150.0)}
     assert production_fences(conn, people("off")).bounds == {}
+
+
+@pytest.mark.parametrize(
+    "now",
+    [{"type": "category"}, {"type": "text"}, {"type": "boolean"}, {"type": "datetime", "epoch": "s"}],
+    ids=lambda now: str(now["type"]),
+)
+def test_a_field_of_another_type_than_production_learned_has_no_fence(
+    conn: psycopg.Connection[Any], tmp_path: Path, now: dict[str, str]
+) -> None:
+    register(conn, 1, 0.5)
+    changed = people("quarantine", now)
+    file = tmp_path / "people.csv"
+    file.write_text("age,came\n1,yes\n0,no\n", "utf-8")
+    assert ingest_file(conn, changed, file).new == 2
+    assert production_fences(conn, changed).bounds == {}
+    assert count_beyond(conn, changed) is None
+
+
+def test_fences_of_dates_are_none_of_numbers(conn: psycopg.Connection[Any]) -> None:
+    register(conn, 1, 20_000.0, dates=["age"])
+    assert production_fences(conn, people("clip")).bounds == {}
+    dated = people("clip", {"type": "datetime"})
+    assert production_fences(conn, dated).bounds == {"age": (0.0, 20_000.0)}
+
+
+def test_fences_of_before_it_was_written_down_which_are_of_dates_count(
+    conn: psycopg.Connection[Any],
+) -> None:
+    register(conn, 1, 150.0)
+    conn.execute("ALTER TABLE ledger DISABLE TRIGGER USER")
+    conn.execute("UPDATE ledger SET evidence = evidence - 'fence_dates' WHERE event = 'registered'")
+    conn.execute("ALTER TABLE ledger ENABLE TRIGGER USER")
+    for kind in ("integer", "datetime"):
+        assert production_fences(conn, people("clip", {"type": kind})).bounds == {"age": (0.0, 150.0)}
+    assert production_fences(conn, people("clip", {"type": "text"})).bounds == {}
 
 
 def test_a_file_names_them_and_keeps_them(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
