@@ -15,6 +15,8 @@ from features.records.contract import Columns, take
 
 MOST_ROWS = 65_536
 """Rows of a batch."""
+BATCH_BYTES = 2**28
+"""Of a batch that is read from a file: of large pictures that is fewer rows."""
 TEXT_BYTES, CATEGORY_BYTES = 500, 64
 """Bytes that are supposed of a text that nobody has seen, and of a category with the rest of its row."""
 
@@ -85,6 +87,11 @@ class RowsInMemory:
     def __iter__(self) -> Iterator[RowBatch]:
         for start in range(0, len(self.whole), self._most):
             yield self.whole.take(slice(start, start + self._most))
+
+
+def rows_at_once(record: RecordConfig) -> int:
+    """Rows of a batch that is read from a file."""
+    return max(1, min(MOST_ROWS, BATCH_BYTES // max(1, record_bytes(record))))
 
 
 def record_bytes(record: RecordConfig) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,13 +14,24 @@ Features = NDArray[np.float32]
 Targets = NDArray[np.int64]
 """Class indices (n,), or zeros and ones (n, n_classes) where a row may have several labels."""
 PART_ROWS = 65_536
-"""Rows of a part."""
+"""Rows of a part, where a row has at most 1,024 numbers."""
+PART_BYTES = 2**28
+"""Of a part of wider rows, as pictures are; those who learn hold a few of them."""
+
+
+def part_rows(row_shape: Sequence[int]) -> int:
+    """Rows of a part, where each row has this shape.
+
+    >>> part_rows((20,)), part_rows((224, 224, 3))
+    (65536, 445)
+    """
+    return max(1, min(PART_ROWS, PART_BYTES // (4 * max(1, math.prod(row_shape)))))
 
 
 class EncodedRows(Protocol):
     """Encoded rows of which a part at a time is in hand: any part, as often as it is asked for.
 
-    The same rows are always in the same parts: of `PART_ROWS` rows each, but for the last.
+    The same rows are always in the same parts: of as many rows as `part_rows` says, but for the last.
     """
 
     @property
@@ -44,8 +56,8 @@ class EncodedRows(Protocol):
 class ArrayRows:
     """Rows that are all there, in parts."""
 
-    def __init__(self, x: Features, y: Targets, *, most: int = PART_ROWS) -> None:
-        self._x, self._y, self._most = x, y, most
+    def __init__(self, x: Features, y: Targets, *, most: int | None = None) -> None:
+        self._x, self._y, self._most = x, y, most or part_rows(x.shape[1:])
 
     @property
     def row_shape(self) -> tuple[int, ...]:

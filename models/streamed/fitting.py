@@ -17,7 +17,7 @@ from features.encoders.contract import Encoder
 from features.records.contract import take
 from features.records.rows import RowSource
 from models.errors import TrainingError
-from models.estimators.arrays import Features, Targets
+from models.estimators.arrays import Features, Targets, part_rows
 from models.estimators.contract import Estimator, Partitioned, Streaming
 from models.estimators.fit_watch import RememberingWatch, Watch
 from models.estimators.labels_and_thresholds import class_indices, learnable_classes
@@ -162,10 +162,12 @@ def _encoded(
     classes: Sequence[str],
     period_ends: Sequence[int],
 ) -> Iterator[tuple[Features, Targets, NDArray[np.int64]]]:
-    """Numbers, class and age of each row that is learned from."""
+    """Numbers, class and age of each row that is learned from, at most a part at a time."""
+    step = part_rows(encoder.input_shape)
     for batch in rows:
         targets = _targets(batch.labels, classes)
-        chosen = believed.choose(batch.columns, targets)
-        if chosen.any():
-            x = encoder.encode(take(batch.columns, chosen))
-            yield x, targets[chosen], ages_of(batch.seq[chosen], period_ends)
+        chosen = np.flatnonzero(believed.choose(batch.columns, targets))
+        ages = ages_of(batch.seq, period_ends)
+        for start in range(0, len(chosen), step):
+            places = chosen[start : start + step]
+            yield encoder.encode(take(batch.columns, places)), targets[places], ages[places]

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.estimators.arrays import PART_ROWS, Features, Targets
+from models.estimators.arrays import Features, Targets, part_rows
 
 CODEC = "lz4"
 
@@ -31,18 +31,18 @@ class _Part:
 
 
 class SpooledRows:
-    """Encoded rows with their targets and ages, in parts of `PART_ROWS`.
+    """Encoded rows with their targets and ages, in parts.
 
     Args:
         folder: a folder on a disk with room.
         row_shape: of an encoded row.
-        most: rows of a part.
+        most: rows of a part; None: what `part_rows` says.
     """
 
-    def __init__(self, folder: Path, row_shape: tuple[int, ...], *, most: int = PART_ROWS) -> None:
+    def __init__(self, folder: Path, row_shape: tuple[int, ...], *, most: int | None = None) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, prefix="ratchet-rows-")  # noqa: SIM115 - as long as it
         self._codec = pa.Codec(CODEC)
-        self._shape, self._most = row_shape, most
+        self._shape, self._most = row_shape, most or part_rows(row_shape)
         self._folder = folder
         self._parts: list[_Part] = []
         self._end = 0

@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
-from features.records.rows import MOST_ROWS
+from features.records.rows import rows_at_once
 from store.errors import HistoryDamaged
 from store.history.batches import Numbers
 from store.history.layout import digests_of, objects, times_of
@@ -82,7 +82,7 @@ class SnapshotRows:
             names = ", ".join(f'"{one}"' for one in (*PROVEN, *layout.columns.values()))
             which = f"split = '{TRAIN}' AND {kept}"
             lines = f"SELECT {names}, split FROM ({self._query(reader)}) WHERE {which} ORDER BY time, seq"
-            read = reader.batches(lines, rows=MOST_ROWS)
+            read = reader.batches(lines, rows=rows_at_once(layout.record))
             learn = RowsOnDisk.write(path, layout, map(self._proven, read))
         with self.reader() as reader:
             which = self._used(reader, HOLDOUT, UNUSED)

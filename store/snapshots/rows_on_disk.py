@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.records.rows import RowBatch
+from features.records.rows import RowBatch, rows_at_once
 from store.errors import SnapshotError
 from store.history.layout import Layout, objects, times_of
 
@@ -34,7 +34,7 @@ class RowsOnDisk:
 
     @classmethod
     def write(cls, path: Path, layout: Layout, tables: Iterable[pa.Table]) -> RowsOnDisk:
-        """Make the file of lines of the history table, oldest first, at most `MOST_ROWS` in each.
+        """Make the file of lines of the history table, oldest first.
 
         Raises:
             SnapshotError: the file cannot be written.
@@ -42,6 +42,7 @@ class RowsOnDisk:
         names = [*OWN, *layout.columns.values()]
         schema = pa.schema([_with_dictionary(layout.schema.field(name)) for name in names])
         numbers = [np.array([], dtype=np.int64)]
+        most = rows_at_once(layout.record)
         options = pa.ipc.IpcWriteOptions(compression=CODEC)
         with (
             _told(f"rows to learn from cannot be written to {path}"),
@@ -50,7 +51,7 @@ class RowsOnDisk:
         ):
             for table in tables:
                 numbers.append(table["seq"].to_numpy().copy())  # a view would keep the whole table
-                for batch in table.select(names).cast(schema).combine_chunks().to_batches():
+                for batch in table.select(names).cast(schema).combine_chunks().to_batches(most):
                     writer.write_batch(batch)
         return cls(path, layout, np.concatenate(numbers))
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from features.records.rows import MOST_ROWS, RowBatch, RowsInMemory, RowSource
+from configs.schema import FieldConfig, RecordConfig
+from features.records.rows import (
+    BATCH_BYTES,
+    MOST_ROWS,
+    RowBatch,
+    RowsInMemory,
+    RowSource,
+    record_bytes,
+    rows_at_once,
+)
 
 
 def rows_of(count: int) -> RowBatch:
@@ -43,3 +52,11 @@ def test_two_iterations_do_not_disturb_each_other() -> None:
 
 def test_no_batch_is_larger_than_allowed() -> None:
     assert [len(batch) for batch in RowsInMemory(rows_of(MOST_ROWS + 1))] == [MOST_ROWS, 1]
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (224, 224, 3), (4096, 4096, 3)])
+def test_of_large_pictures_fewer_rows_are_read_at_once(shape: tuple[int, ...]) -> None:
+    record = RecordConfig(fields=(FieldConfig(name="picture", type="image", shape=shape),))
+    assert 1 <= rows_at_once(record) <= max(1, BATCH_BYTES // record_bytes(record)) < MOST_ROWS
+    table = RecordConfig(fields=(FieldConfig(name="number", type="number"),))
+    assert rows_at_once(table) == MOST_ROWS

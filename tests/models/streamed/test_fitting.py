@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from configs.schema import ChallengerConfig, MemberConfig, UseCase
+from features.encoders.image import ImageEncoder
 from features.records.contract import Columns
 from features.records.rows import RowBatch, RowsInMemory
 from models.errors import TrainingError, TrainingStopped
+from models.estimators import arrays
+from models.estimators.catalogue import make_estimator
 from models.estimators.fit_watch import SilentWatch
+from models.estimators.labels_and_thresholds import class_indices
 from models.shadows.periods import ages_of
 from models.streamed.fitting import fit_streamed
 from models.versions.fitting import FittedModel, fit_challenger
@@ -82,6 +86,42 @@ def fit_all(use_case: UseCase, challenger: ChallengerConfig, ends: tuple[int, ..
         weights={"full": 0.5, "newest": 0.5},
         times=ROWS.time,
     )
+
+
+def test_pictures_are_encoded_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_case = UseCase.model_validate(
+        {
+            "name": "one",
+            "title": "One",
+            "kind": "image",
+            "record": {"fields": [{"name": "picture", "type": "image", "shape": [6, 6]}]},
+            "target": {"task": "multiclass"},
+            "model": {"estimator": "logistic_batches"},
+        }
+    )
+    random = np.random.default_rng(3)
+    labels = np.array(["a", "b", "c"], object)[random.integers(0, 3, 300)]
+    pictures = random.integers(0, 256, (300, 6, 6)).astype(np.uint8)
+    pictures[labels == "a", 0] //= 4
+    seq = np.arange(300) + 1
+    rows = RowBatch({"picture": pictures}, labels, seq, seq.astype("datetime64[us]"))
+    asked: list[int] = []
+    encode = ImageEncoder.encode
+
+    def counting(self: ImageEncoder, columns: Columns) -> Any:
+        asked.append(len(columns["picture"]))
+        return encode(self, columns)
+
+    monkeypatch.setattr(ImageEncoder, "encode", counting)
+    monkeypatch.setattr(arrays, "PART_BYTES", 40 * 36 * 4)
+    made = fit_streamed(use_case, RowsInMemory(rows), challenger=FULL, watch=SilentWatch(), folder=tmp_path)
+    assert (made.rows, sum(asked), max(asked)) == (300, 300, 40)
+    x = encode(ImageEncoder("picture", (6, 6)), {"picture": pictures})
+    whole = make_estimator("logistic_batches", {})
+    whole.fit(
+        x, class_indices(labels.tolist(), made.classes), n_classes=3, seed=made.seed, watch=SilentWatch()
+    )
+    np.testing.assert_array_equal(made.estimator.predict_proba(x), whole.predict_proba(x))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

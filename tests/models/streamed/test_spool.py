@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from models.estimators import arrays
+from models.estimators.arrays import ArrayRows, each_part
 from models.streamed.spool import SpooledRows
 
 RANDOM = np.random.default_rng(0)
@@ -34,6 +37,22 @@ def test_rows_come_back_in_parts(tmp_path: Path) -> None:
             np.testing.assert_array_equal(young.part(0)[0], X[AGES < 2][:25])
             assert len(young) == int((AGES < 2).sum())
             assert list(tmp_path.iterdir()) == []  # nothing is left by a process that is killed
+
+
+def test_wide_rows_come_in_parts_of_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "PART_BYTES", 20 * X[0].nbytes)
+    with SpooledRows(tmp_path, (3, 2)) as rows:
+        rows.fill([(X, Y, AGES)])
+        assert [len(y) for _, y in each_part(rows)] == [20, 20, 20, 20, 20, 7]
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in each_part(rows)]), X)
+        assert max(x.nbytes for x, _ in each_part(rows.younger_than(2))) <= arrays.PART_BYTES
+    assert [len(y) for _, y in each_part(ArrayRows(X, Y))] == [20, 20, 20, 20, 20, 7]
+
+
+def test_a_part_of_pictures_is_no_larger_than_one_of_a_table() -> None:
+    for shape in ((1024,), (28, 28, 1), (128, 128, 3), (224, 224, 3), (4096, 4096, 3)):
+        rows = arrays.part_rows(shape)
+        assert rows == 1 or rows * 4 * np.prod(shape) <= arrays.PART_ROWS * 4 * 1024
 
 
 def test_zeros_take_hardly_any_room(tmp_path: Path) -> None:

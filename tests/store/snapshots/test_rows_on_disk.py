@@ -53,7 +53,7 @@ def same_frame(one: Frame, other: Frame) -> None:
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restoring, "MOST_IN_MEMORY", 0)
-    monkeypatch.setattr(opening, "MOST_ROWS", 7)
+    monkeypatch.setattr(batches, "MOST_ROWS", 7)
 
 
 @pytest.fixture
@@ -80,6 +80,15 @@ def test_what_is_on_disk_is_what_memory_holds(
     assert {len(batch) for batch in on_disk.learn} <= set(range(1, 8))
     same_frame(on_disk.beside, in_memory.beside)
     same_frame(on_disk.holdout, in_memory.holdout)
+
+
+def test_wide_rows_are_read_fewer_at_once(
+    conn: psycopg.Connection[Any], tmp_path: Path, taken: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restoring, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 3 * record_bytes(pears.USE_CASE.record))
+    on_disk = open_split(conn, pears.USE_CASE, tmp_path, taken.digest, tmp_path)
+    assert {len(batch) for batch in on_disk.learn} <= {1, 2, 3}
 
 
 @pytest.mark.usefixtures("small_batches")
