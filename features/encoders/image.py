@@ -6,6 +6,7 @@ Which images are taken, and all that relies on it, is in `features.records.image
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,8 +20,10 @@ from features.records.contract import Columns
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK = 1024
-"""Images described at a time, to bound memory."""
+CHUNK, CHUNK_BYTES = 1024, 2**26
+"""Images described at a time, and most bytes of their numbers, to bound memory."""
+LOOK_SIDE = 64
+"""Pixels of the longer side by which it is told which pictures look alike."""
 FAINT = (0.02, 0.5)
 """Pixels between are faint: neither blank nor a stroke."""
 CHANNELS = ("red", "green", "blue")
@@ -89,12 +92,12 @@ class ImageEncoder:
         import pandas as pd
 
         images = columns[self.field]
-        chunks = [_describe_images(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+        chunks = list(map(_describe_images, _chunks(images)))
         return pd.concat(chunks, ignore_index=True) if chunks else _describe_images(images)
 
     def summarise_both(self, before: Columns, now: Columns) -> tuple[pd.DataFrame, pd.DataFrame]:
         """As for one set, with the group of images that each looks like (`look`)."""
-        images = np.concatenate([before[self.field], now[self.field]])
+        images = np.concatenate([_small(before[self.field]), _small(now[self.field])])
         looks = group_alike(images.reshape(len(images), -1))
         tables = self.summarise(before), self.summarise(now)
         return tables if looks is None else with_groups(*tables, "look", [f"look {one}" for one in looks + 1])
@@ -107,6 +110,30 @@ class ImageEncoder:
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The inverse of `to_state`."""
         return cls(state["field"], tuple(state["shape"]))
+
+
+def _chunks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    size = max(1, min(CHUNK, CHUNK_BYTES // (4 * math.prod(images.shape[1:]))))
+    return (images[start : start + size] for start in range(0, len(images), size))
+
+
+def _small(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images of at most `LOOK_SIDE` pixels a side: the means of squares, in larger ones."""
+    steps = [-(-side // LOOK_SIDE) for side in images.shape[1:3]]
+    if max(steps) == 1 or not len(images):
+        return images
+    return np.concatenate([_shrunk(chunk, steps) for chunk in _chunks(images)])
+
+
+def _shrunk(images: NDArray[np.uint8], steps: Sequence[int]) -> NDArray[np.uint8]:
+    """The mean of every so many pixels, down and across; at the end of a side of as many as are left."""
+    means: NDArray[Any] = images
+    for axis, step in enumerate(steps, 1):
+        starts = np.arange(0, means.shape[axis], step)
+        counts = np.diff(starts, append=means.shape[axis])
+        sums = np.moveaxis(np.add.reduceat(means, starts, axis=axis, dtype=np.float32), axis, -1)
+        means = np.moveaxis(sums / counts.astype(np.float32), -1, axis)
+    return np.asarray(np.rint(means), dtype=np.uint8)
 
 
 def _describe_images(images: NDArray[np.uint8]) -> pd.DataFrame:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from configs.schema import UseCase
 from features.encoders.adopted import AdoptedEncoder
-from features.encoders.contract import Encoder
+from features.encoders.contract import Encoder, row_count
 from features.errors import Problem
 from features.other_packages import FOREIGN
-from features.records.contract import Columns, RecordContract
+from features.records.contract import Columns, RecordContract, take
 from features.records.labels import join_labels
 from models.errors import ArtifactError, NoProbabilities, ProbeError
-from models.estimators.arrays import Features
+from models.estimators.arrays import Features, part_rows
 from models.estimators.labels_and_thresholds import assign_labels, threshold_array
 from models.versions.artifact import (
     Manifest,
@@ -167,10 +167,19 @@ class Predictor:
         Raises:
             NoProbabilities: what the version gave are none.
         """
+        rows, step = row_count(columns), part_rows(self.manifest.input_shape)
+        parts = [
+            self._predict(columns if rows <= step else take(columns, slice(start, start + step)))
+            for start in range(0, max(1, rows), step)
+        ]
+        return self.answers(parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+    def _predict(self, columns: Columns) -> NDArray[np.float32]:
+        """Probabilities of n checked records, shape (n, classes), all of which are encoded at once."""
         x = self.encode(columns)
         probabilities = self.run(x)
         self.ensure_probabilities(probabilities, len(x))
-        return self.answers(probabilities)
+        return probabilities
 
     def ensure_probabilities(self, answers: Any, rows: int) -> None:
         """Refuse answers to so many records that are no probabilities; it takes some microseconds.

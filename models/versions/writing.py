@@ -13,6 +13,7 @@ from features.encoders.adopted import AdoptedEncoder
 from features.encoders.contract import row_count
 from features.records.contract import Columns, RecordContract, take
 from models.errors import NoExport
+from models.estimators.arrays import part_rows
 from models.estimators.blend import Blend
 from models.estimators.contract import Fitted
 from models.provenance.fit_inputs import FIT, FitInputs
@@ -99,7 +100,8 @@ def _write_files(
     with naming_estimator(fitted.estimator.name, WRITE):
         fitted.estimator.save(draft / NATIVE)
         try:
-            parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(holdout))
+            compared = _spread(holdout, part_rows(fitted.encoder.input_shape))
+            parity = export_model(fitted.estimator, draft / ONNX, fitted.encoder.encode(compared))
         except NoExport as error:
             parity = None
             notes = (*notes, f"{OWN_LIBRARY}: {error}")
@@ -154,10 +156,15 @@ def _describe_members(model: Fitted) -> tuple[MemberManifest, ...]:
 
 def _make_probe(fitted: FittedModel, use_case: UseCase, holdout: Columns) -> Probe:
     """Rows spread evenly over the held-out ones, with the native model's answers."""
-    count = row_count(holdout)
-    rows = take(holdout, np.unique(np.linspace(0, count - 1, PROBE_ROWS).astype(np.intp)))
+    rows = _spread(holdout, PROBE_ROWS)
     answers = fitted.estimator.predict_proba(fitted.encoder.encode(rows))
     return Probe(
         records=tuple(RecordContract(use_case.record).to_json(rows)),
         probabilities=tuple(tuple(row) for row in answers.astype(float).tolist()),
     )
+
+
+def _spread(rows: Columns, most: int) -> Columns:
+    """As many of the rows, spread evenly; all where there are no more."""
+    count = row_count(rows)
+    return rows if count <= most else take(rows, np.unique(np.linspace(0, count - 1, most).astype(np.intp)))

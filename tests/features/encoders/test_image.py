@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -112,3 +113,24 @@ def test_pictures_in_colour_are_described_by_their_luma_and_the_mean_of_each_cha
     assert table["centre_x"][1] == pytest.approx(grey["centre_x"][1])
     looks, _ = encoder.summarise_both({"image": images}, {"image": images})
     assert len(looks) == 2
+
+
+@pytest.mark.parametrize("shape", [(256, 256, 3), (300, 200)])
+def test_large_pictures_are_told_apart_in_little_memory(shape: tuple[int, ...]) -> None:
+    record = RecordConfig.model_validate({"fields": [{"name": "p", "type": "image", "shape": shape}]})
+    encoder = ImageEncoder.fit({}, record, FeaturesConfig())
+    random = np.random.default_rng(0)
+    kinds = random.integers(0, 2, 240)
+    bright = random.integers(100, 200, (240, *(1 for _ in shape)))
+    pictures = np.broadcast_to(bright, (240, *shape)).astype(np.uint8)
+    pictures[kinds == 1, : shape[0] // 2] = 0
+    pictures[:, -9:, -9:] = random.integers(0, 256, (240, 9, 9, *shape[2:]))
+    tracemalloc.start()
+    before, now = encoder.summarise_both({"p": pictures[:200]}, {"p": pictures[200:]})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 400_000_000
+    looks = np.array([*before["look"], *now["look"]])
+    assert not set(looks[kinds == 0]) & set(looks[kinds == 1])
+    alone = encoder.summarise({"p": pictures[7:8]})
+    np.testing.assert_allclose(alone, before.drop(columns="look").iloc[7:8], atol=1e-6)

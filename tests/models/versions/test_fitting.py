@@ -16,6 +16,7 @@ from configs.schema import (
 )
 from features.records.contract import take
 from models.errors import CannotUpdate, ParamError, ParityError, TrainingError, UnknownEstimator
+from models.estimators import arrays
 from models.estimators.labels_and_thresholds import class_indices
 from models.versions.artifact import Lineage, Parity
 from models.versions.predictor import Predictor
@@ -77,6 +78,17 @@ def test_one_held_out_row_is_enough_for_the_probe(trees: Case, tmp_path: Path) -
     )
     assert manifest.parity is not None
     assert manifest.parity.rows == 1
+
+
+def test_wide_rows_are_compared_as_many_as_a_part_holds(
+    trees: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrays, "PART_BYTES", 20 * 4 * int(np.prod(trees.manifest.input_shape)))
+    manifest = write_artifact(
+        tmp_path / "made", trees.fitted, trees.use_case, trees.held_out, lineage=Lineage(), created_at=NOW
+    )
+    assert manifest.parity is not None
+    assert manifest.parity.rows == 20 < len(trees.answer(trees.held_out))
 
 
 def test_a_challenger_may_differ_in_parameters(trees: Case) -> None:

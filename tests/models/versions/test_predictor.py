@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from configs.settings import CHECKOUT
-from features.records.contract import take
+from features.records.contract import Columns, take
 from models.errors import ArtifactError, ProbeError
+from models.estimators import arrays
+from models.estimators.arrays import Features
 from models.versions.artifact import ENCODER, MANIFEST, ONNX, PROBE, file_digests
 from models.versions.predictor import RUN_ROWS, Predictor
 from tests.contract.cases import Case
@@ -119,6 +121,22 @@ def test_the_runtime_never_sees_more_rows_than_its_memory_is_for(trees: Case) ->
     spied = Predictor(trees.manifest, trees.use_case, trees.fitted.encoder, run, trees.predictor._probe)
     spied.predict(take(trees.held_out, np.zeros(RUN_ROWS * 2 + 1, dtype=np.intp)))
     assert sizes == [RUN_ROWS, RUN_ROWS, 1]
+
+
+def test_wide_rows_are_encoded_a_part_at_a_time(trees: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = trees.predictor.predict(trees.held_out).probabilities
+    asked: list[int] = []
+    encode = trees.predictor.encode
+
+    def counting(columns: Columns) -> Features:
+        x = encode(columns)
+        asked.append(len(x))
+        return x
+
+    monkeypatch.setattr(trees.predictor, "encode", counting)
+    monkeypatch.setattr(arrays, "PART_BYTES", 7 * 4 * int(np.prod(trees.predictor.manifest.input_shape)))
+    np.testing.assert_array_equal(trees.predictor.predict(trees.held_out).probabilities, expected)
+    assert (sum(asked), max(asked)) == (len(expected), 7)
 
 
 def test_labels_and_scores_are_those_of_the_best_class(trees: Case) -> None:
