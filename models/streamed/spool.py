@@ -85,12 +85,26 @@ class SpooledRows:
         return x, part.y.astype(np.int64)
 
     def fill(self, batches: Iterable[tuple[Features, Targets, NDArray[np.int64]]]) -> None:
-        """Write rows, their targets and their ages, however they come."""
+        """Write rows, their targets and their ages, however they come.
+
+        Raises:
+            OSError: the disk is full, or fails; it names the folder.
+        """
         for x, y, ages in _in_parts(batches, self._most):
             packed = self._codec.compress(np.ascontiguousarray(x, dtype=np.float32), asbytes=True)
-            os.pwrite(self._file.fileno(), packed, self._end)
+            self._write(packed)
             self._parts.append(_Part(self._end, len(packed), y.astype(np.int32), ages.astype(np.int32)))
             self._end += len(packed)
+
+    def _write(self, packed: bytes) -> None:
+        """All of it: a disk that is nearly full takes some, and says only how much."""
+        written = 0
+        try:
+            while written < len(packed):
+                rest = memoryview(packed)[written:]
+                written += os.pwrite(self._file.fileno(), rest, self._end + written)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._folder)) from error
 
     def younger_than(self, end: float) -> SpooledRows:
         """Those that are, as rows of their own."""

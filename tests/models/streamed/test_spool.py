@@ -10,6 +10,7 @@ import pytest
 from models.estimators import arrays
 from models.estimators.arrays import ArrayRows, each_part
 from models.streamed.spool import SpooledRows
+from tests.disks import small_disk
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(107, 3, 2)).astype(np.float32)
@@ -60,3 +61,15 @@ def test_zeros_take_hardly_any_room(tmp_path: Path) -> None:
     with SpooledRows(tmp_path, (200,)) as rows:
         rows.fill([(one_hot, np.zeros(5000, np.int64), np.zeros(5000, np.int64))])
         assert rows.file_size < one_hot.nbytes / 20
+
+
+@pytest.mark.parametrize("most", [None, 200], ids=["the only part", "a part among others"])
+def test_a_disk_that_is_full_is_told_when_rows_are_written(tmp_path: Path, most: int | None) -> None:
+    noise = RANDOM.normal(size=(500, 1000)).astype(np.float32)
+    nothing = np.zeros(500, np.int64)
+    with (
+        small_disk(tmp_path / "disk", megabytes=1) as disk,
+        SpooledRows(disk, (1000,), most=most) as rows,
+        pytest.raises(OSError, match=f"No space left on device.*{disk}"),
+    ):
+        rows.fill([(noise, nothing, nothing)])
