@@ -79,11 +79,19 @@ def decode(data: bytes, header: Header, canvas: Canvas) -> Column:
         with _opener(header)(io.BytesIO(needed)) as picture:
             if (picture.height, picture.width) != (header.height, header.width):
                 raise Damaged("it says two sizes")
+            _scale_transparent_level(picture, header)
             return _levels(picture, orientation_of(exif), canvas)
     except (WrongSize, Damaged):
         raise
     except Exception as error:
         raise Damaged(str(error) or "it cannot be decoded") from error
+
+
+def _scale_transparent_level(picture: Picture, header: Header) -> None:
+    """Of grey levels of 2 or 4 bits Pillow scales all but the one that is transparent."""
+    clear = picture.info.get("transparency")
+    if picture.mode == "L" and header.depth in (2, 4) and isinstance(clear, int):
+        picture.info["transparency"] = clear * 255 // (2**header.depth - 1)
 
 
 def _opener(header: Header) -> Callable[[io.BytesIO], Picture]:

@@ -56,6 +56,8 @@ class Header:
     width: int
     work: int
     """How long decoding takes, in plain pixels: more with 16 bits, many scans or many parts."""
+    depth: int = 8
+    """Bits of a level."""
 
 
 def read_header(data: bytes) -> Header:
@@ -101,7 +103,7 @@ def _png_header(data: bytes) -> Header | None:
         raise ValueError(f"{said} whose colours are those of a palette, without one")
     pixels = height * width
     work = max(pixels * (2 if depth == 16 else 1), pixels + ROW_WORK * height)
-    return Header("PNG", height, width, work + PART_WORK * len(chunks))
+    return Header("PNG", height, width, work + PART_WORK * len(chunks), depth)
 
 
 def _jpeg_header(data: bytes) -> Header | None:

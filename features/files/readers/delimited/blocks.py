@@ -8,6 +8,7 @@ that grows with the bytes alone.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -223,6 +224,8 @@ def _regular(block: bytes, header: Header) -> pa.Table | None:
     """The block as Arrow reads it, or None unless every line of it is one row."""
     lines = block.count(b"\n") + (not block.endswith(b"\n"))
     if not block or (b"\r" in block and block.count(b"\r") != block.count(b"\r\n")):
+        return None
+    if block.startswith(codecs.BOM_UTF8):  # Arrow would pass it by, and it is part of a value
         return None
     try:
         table = pacsv.read_csv(

@@ -200,6 +200,17 @@ def test_a_name_twice_is_refused_where_it_is_read_and_told_elsewhere(tmp_path: P
     assert notes == ("column 'z' stands there more than once, and is not read",)
 
 
+def test_a_text_keeps_what_it_begins_with_wherever_it_stands(tmp_path: Path) -> None:
+    fields = [{"name": "words", "type": "text"}]
+    told = UseCase.model_validate({**TABLE, "kind": "text", "record": {"fields": fields}})
+    path = tmp_path / "rows.csv"
+    texts = ["\ufeffone", "two", "\ufeffthree"]
+    path.write_text("\ufeffwords,y\n" + "".join(f"{text},1\n" for text in texts), "utf-8")
+    with closing(open_source(path, layout_of(told))) as source:
+        (rows,) = [RowReader(told).read(batch) for batch in source.batches]
+    assert rows.columns["words"].tolist() == texts
+
+
 def test_a_line_beyond_the_limit_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("features.files.readers.delimited.blocks.ROW_BYTES", 1000)
     monkeypatch.setattr("features.files.readers.delimited.blocks.BATCH_BYTES", 500)

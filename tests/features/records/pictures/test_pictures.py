@@ -92,6 +92,22 @@ def test_what_is_transparent_lies_on_white_in_colour_and_on_black_in_grey() -> N
     assert read(odd.saved(half))[0, 0].tolist() == [127] * 3
 
 
+@pytest.mark.parametrize(
+    ("depth", "row", "levels"),
+    [(1, b"\x50", (0, 255)), (2, b"\x1b", (0, 85, 170, 255)), (4, b"\x05\xaf", (0, 85, 170, 255))],
+)
+@pytest.mark.parametrize("shape", [(1, 4), (1, 4, 3)], ids=["grey", "colour"])
+def test_a_grey_level_of_few_bits_that_is_transparent_is(
+    depth: int, row: bytes, levels: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    contract, ground = field(shape=shape, resize=None), 255 if len(shape) == 3 else 0
+    for clear in levels:
+        told = (clear * (2**depth - 1) // 255).to_bytes(2, "big")
+        image = read(odd.png_of(4, 1, depth, 0, b"\x00" + row, clear=told), contract)
+        expected = [ground if level == clear else level for level in levels * (4 // len(levels))]
+        assert image.reshape(4, -1)[:, 0].tolist() == expected
+
+
 def test_a_picture_fits_whole_fills_or_is_stretched() -> None:
     tall = odd.saved(odd.halves(20, 80))
     fit, crop, stretch = (read(tall, field(resize=how)) for how in ("fit", "crop", "stretch"))
