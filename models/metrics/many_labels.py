@@ -78,10 +78,18 @@ def coverage_error(y: Truth, p: Probabilities, weights: Floats, _thresholds: Pro
 
 
 def _ranking_precision(y: Truth, p: Probabilities) -> Floats:
-    above = p[:, np.newaxis, :] >= p[:, :, np.newaxis]
-    share = (above & (y == 1)[:, np.newaxis, :]).sum(axis=2) / above.sum(axis=2)
-    true = y.sum(axis=1)
-    precision: Floats = np.where(true > 0, (share * y).sum(axis=1) / np.maximum(true, 1), 1.0)
+    """By the order of each row: no label is held against every other, of which there may be thousands."""
+    order = np.argsort(p, axis=1)
+    ranked, truth = np.take_along_axis(p, order, axis=1), np.take_along_axis(y == 1, order, axis=1)
+    places = np.broadcast_to(np.arange(p.shape[1]), p.shape)
+    begins = np.ones(p.shape, dtype=np.bool_)
+    begins[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
+    # Where those with the same probability begin: all from there on are ranked as high.
+    first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
+    true = truth.sum(axis=1)
+    below = np.take_along_axis(np.cumsum(truth, axis=1) - truth, first, axis=1)
+    share = (true[:, np.newaxis] - below) / (p.shape[1] - first)
+    precision: Floats = np.where(true > 0, (share * truth).sum(axis=1) / np.maximum(true, 1), 1.0)
     return precision
 
 

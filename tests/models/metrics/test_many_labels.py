@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,20 @@ def test_weights_are_repetitions(seed: int, name: str) -> None:
         name, np.repeat(y, times, axis=0), np.repeat(p, times, axis=0), np.ones((1, times.sum()))
     )[0]
     assert weighted == pytest.approx(repeated, nan_ok=True)
+
+
+def test_thousands_of_labels_are_ranked_in_little_memory() -> None:
+    random = np.random.default_rng(1)
+    y = (random.random((300, 1500)) < 0.01).astype(np.int64)
+    y[:, 0] = 1
+    p = random.random((300, 1500)).astype(np.float32).round(3)
+    name = "label_ranking_average_precision"
+    tracemalloc.start()
+    found = compute(name, y, p, np.ones((1, 300)))[0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == pytest.approx(reference.label_ranking_average_precision_score(y, p))
+    assert peak < 100_000_000
 
 
 def test_no_rows_have_no_score() -> None:
