@@ -17,6 +17,9 @@ EXACT_DIGITS = 15
 """Of a decimal number that a fraction of 64 bits holds exactly."""
 
 
+_TEXTS = (pa.string(), pa.large_string())
+
+
 def plain(values: pa.Array) -> pa.Array:
     """The same values, or objects without content where no field takes such."""
     kind = values.type
@@ -111,8 +114,8 @@ def _is_picture(kind: pa.DataType) -> bool:
     if not pa.types.is_struct(kind) or not {"bytes"} <= {one.name for one in kind} <= {"bytes", "path"}:
         return False
     of_bytes, of_path = kind.field("bytes").type, [one.type for one in kind if one.name == "path"]
-    binary = pa.types.is_binary(of_bytes) or pa.types.is_large_binary(of_bytes)
-    return kind.num_fields <= 2 and binary and of_path in ([], [pa.string()], [pa.large_string()])
+    known = of_bytes in (pa.binary(), pa.large_binary(), *_TEXTS)  # a text is base64
+    return kind.num_fields <= 2 and known and of_path in ([], *([one] for one in (*_TEXTS, pa.null())))
 
 
 def _objects(values: pa.Array) -> pa.Array:

@@ -13,6 +13,8 @@ from features.files.batches import MAX_DEPTH, TOO_DEEP, is_too_deep
 from features.files.layout import Layout
 from features.files.readers.repeated_keys import describe_repeated, find_repeated
 
+PICTURE = {"bytes", "path"}
+"""Keys of an object that is a picture."""
 MOST_DIGITS = 30
 """Of a whole number that is looked at exactly."""
 
@@ -67,6 +69,12 @@ def read_row(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
     return wanted
 
 
+def _is_picture(value: Mapping[str, Any]) -> bool:
+    """Whether it is an object of base64 and a path, as data sets of pictures have them."""
+    known = value.keys() <= PICTURE
+    return known and all(one is None or (isinstance(one, str) and _is_text(one)) for one in value.values())
+
+
 def _is_text(name: str) -> bool:
     """Whether it can be written: halves of surrogate pairs, which JSON can spell, cannot."""
     try:
@@ -77,9 +85,9 @@ def _is_text(name: str) -> bool:
 
 
 def _flat(value: Any) -> Any:
-    """Lists of numbers and texts as they are; no field takes an object, so nothing of one is kept."""
+    """Lists of numbers and texts as they are; of objects only one of a picture, which alone a field takes."""
     if isinstance(value, Mapping):
-        return {}
+        return value if _is_picture(value) else {}
     waiting = [value]
     while waiting:
         for one in waiting.pop():

@@ -124,6 +124,36 @@ def test_base64_in_csv_and_bytes_in_parquet(folder: Path) -> None:
         assert [row.line for row in rows.refused] == [3]
 
 
+@pytest.mark.parametrize(
+    "objects",
+    [
+        [{"bytes": "RED", "path": "x"}, {"bytes": None, "path": "2.jpg"}, {"bytes": None, "path": None}],
+        [{"bytes": "RED", "path": None}, {"bytes": "BLUE"}, {}],
+        [{"bytes": "RED"}, "2.jpg", {"bytes": ["RED"]}],
+        [{"bytes": "RED"}, {"path": "2.jpg"}, {"bytes": {"bytes": "RED"}}],
+        [{"bytes": "RED"}, {"path": "2.jpg"}, {"bytes": "RED", "width": 4}],
+    ],
+)
+def test_objects_of_bytes_and_path_are_read_of_json_as_of_a_request(folder: Path, objects: list[Any]) -> None:
+    known = {"RED": picture(RED), "BLUE": picture(BLUE)}
+    text = json.dumps([{"file": one, "label": "red"} for one in objects])
+    for name, data in known.items():
+        text = text.replace(f'"{name}"', f'"{base64.b64encode(data).decode()}"')
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in json.loads(text)))
+    (folder / "rows.json").write_text(text)
+    for name in ("rows.jsonl", "rows.json"):
+        rows = read(folder / name, use_case())
+        np.testing.assert_allclose(means(rows), [RED, BLUE], atol=3)
+        assert [row.line for row in rows.refused] == [3]
+
+
+def test_text_of_bytes_in_objects_of_parquet(folder: Path) -> None:
+    encoded = base64.b64encode(picture(RED)).decode()
+    objects = pa.array([{"bytes": encoded, "path": None}, {"bytes": encoded, "path": None}])
+    pq.write_table(pa.table({"file": objects, "label": ["red", "red"]}), folder / "rows.parquet")
+    assert means(read(folder / "rows.parquet", use_case())) == [list(RED)] * 2
+
+
 def test_what_is_no_picture_is_refused_with_its_line(folder: Path) -> None:
     for name, (data, words) in odd.REFUSED.items():
         (folder / "odd.png").write_bytes(data)
