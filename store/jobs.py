@@ -17,11 +17,13 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import class_row
 
+from features.errors import RefusedRow
 from store.database.locks import HELD_KEYS, key_sql, lock_session, lock_transaction
 from store.database.sessions import has_own_session
-from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.insertion import HTTP_SOURCE, FeedbackBatch, add_feedback
 from store.feedback.sources import OPEN
 from store.predictions.journal import columns_of
+from store.quarantine.rows import quarantine
 
 CHANNEL: LiteralString = "ratchet_jobs"
 """Tells workers the use case of a new job."""
@@ -64,6 +66,8 @@ class Settled:
     predictions: bytes = b""
     """Rows of table `prediction` in COPY text format, as in the journal."""
     feedback: FeedbackBatch | None = None
+    refused: Sequence[RefusedRow] = ()
+    """Labels that came with it and are not taken, with the reason."""
 
     @property
     def state(self) -> str:
@@ -200,6 +204,9 @@ def finish_jobs(conn: psycopg.Connection[Any], use_case: str, worker: str, settl
             lock_transaction(conn, "feedback", use_case)
         for feedback in labelled:
             add_feedback(conn, use_case, feedback)
+        for one in kept:
+            if one.refused:
+                quarantine(conn, use_case, HTTP_SOURCE, one.refused, said_by=one.job.said_by)
     return len(kept)
 
 

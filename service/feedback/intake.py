@@ -24,7 +24,7 @@ from service.storage.idempotency import IdempotencyKey, answer_once
 from service.storage.journal_mover import INTERVAL, poll_until_stored
 from service.storage.moved import bring_back
 from store.feedback.corrections import FeedbackCounts
-from store.feedback.fences import hold_to_fences, production_fences, refused_beyond
+from store.feedback.fences import hold_labels_to_fences, hold_to_fences, production_fences
 from store.feedback.insertion import (
     HTTP_SOURCE,
     FeedbackBatch,
@@ -172,12 +172,7 @@ class FeedbackIntake:
 
         def insert(conn: psycopg.Connection[Any]) -> tuple[FeedbackCounts, int]:
             fences = production_fences(conn, self.use_case)
-            reasons = refused_beyond(fences, self.contract, documents)
-            refused_rows = [
-                _refused_row({"prediction_id": ids[row], "label": batch.label[row]}, reason)
-                for row, reason in reasons.items()
-            ]
-            kept = batch.take([row for row in range(len(batch)) if row not in reasons])
+            kept, refused_rows = hold_labels_to_fences(fences, self.contract, batch)
             return self._insert(conn, kept, refused_rows, said_by), len(refused_rows)
 
         counts, rejected = self._database.run(insert)

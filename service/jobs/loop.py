@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 import psycopg
 
 from configs.schema import UseCase
+from features.records.contract import RecordContract
 from service.answers.batcher import settle
 from service.answers.pipeline import PredictPipeline
 from service.answers.requests import PredictRequest
@@ -24,6 +26,7 @@ from store import jobs
 from store.database.faults import sentence
 from store.database.sessions import has_own_session
 from store.errors import DatabaseError
+from store.feedback.fences import hold_labels_to_fences, production_fences
 from store.feedback.insertion import HTTP_SOURCE, FeedbackBatch, label_predictions
 from store.jobs import Settled, TakenJob
 
@@ -60,6 +63,7 @@ class JobLoop:
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._use_cases = use_cases
+        self._contracts = {name: RecordContract(one.record) for name, one in use_cases.items()}
         self._slots = slots
         self._database = database
         self._metrics = metrics
@@ -153,6 +157,7 @@ class JobLoop:
 
     def _finish(self, conn: psycopg.Connection[Any], name: str, settled: Sequence[Settled]) -> None:
         """Store the answers; one that the database refuses fails alone."""
+        settled = self._hold_to_fences(conn, name, settled)
         try:
             jobs.finish_jobs(conn, name, self._worker, settled)
         except (psycopg.DataError, psycopg.IntegrityError):
@@ -165,6 +170,21 @@ class JobLoop:
             jobs.finish_jobs(conn, name, self._worker, settled)
         for job in settled:
             self._metrics.intake.jobs.labels(name, job.state).inc()
+
+    def _hold_to_fences(
+        self, conn: psycopg.Connection[Any], name: str, settled: Sequence[Settled]
+    ) -> list[Settled]:
+        """The same, without labels whose records are beyond production's fence, where that is configured."""
+        if all(one.feedback is None for one in settled):
+            return list(settled)
+        fences, contract = production_fences(conn, self._use_cases[name]), self._contracts[name]
+        held = []
+        for one in settled:
+            if one.feedback is not None:
+                kept, refused = hold_labels_to_fences(fences, contract, one.feedback)
+                one = replace(one, feedback=kept, refused=[*one.refused, *refused])
+            held.append(one)
+        return held
 
 
 def answer_jobs(pipeline: PredictPipeline, batch: Sequence[TakenJob]) -> list[Settled]:

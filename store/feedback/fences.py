@@ -8,8 +8,10 @@ from typing import Any
 import psycopg
 
 from configs.schema import UseCase
+from features.errors import RefusedRow
 from features.records.contract import RecordContract
 from features.records.fences import NO_FENCES, Fences
+from store.feedback.insertion import FeedbackBatch
 from store.feedback.items import CheckedItems
 
 OF_PRODUCTION = """
@@ -73,6 +75,19 @@ def refused_beyond(fences: Fences, contract: RecordContract, documents: Sequence
     for one in fences.beyond_documents(contract, documents) if fences.refuses else ():
         reasons.setdefault(one.row, []).append(one.reason)
     return {row: "; ".join(parts) for row, parts in reasons.items()}
+
+
+def hold_labels_to_fences(
+    fences: Fences, contract: RecordContract, batch: FeedbackBatch
+) -> tuple[FeedbackBatch, list[RefusedRow]]:
+    """The labels of predictions that are kept, and those that go to quarantine for their records."""
+    reasons = refused_beyond(fences, contract, batch.record_json)
+    ids = batch.prediction_id or [None] * len(batch)
+    refused_rows = [
+        RefusedRow(None, reason, {"prediction_id": ids[row], "label": batch.label[row]}, "item")
+        for row, reason in reasons.items()
+    ]
+    return batch.take([row for row in range(len(batch)) if row not in reasons]), refused_rows
 
 
 def hold_to_fences(
