@@ -11,7 +11,7 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -34,6 +34,8 @@ from service.errors import SHOWN, Invalid
 
 SMALL_PICTURE = 64 * 64 * 3
 """Numbers of a shape, up to which a picture is decoded in a fraction of a millisecond."""
+MOST_KEYS = 100
+"""Of a body, so many are compared with what may have been meant, so that thousands hold nobody up."""
 _AS_SENT = frozenset({"number", "integer", "boolean", "category", "text", "image"})
 _NEGATIVE_ZERO = (b":-0.0,", b":-0.0}")
 _REFUSED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
@@ -313,7 +315,8 @@ def _meant_for_labels(content: Mapping[str, Any]) -> str | None:
     """A key of a request without `labels` that is nearly that: what came to be learned would be lost."""
     if "labels" in content:
         return None
-    return next((key for key in content if key != "records" and nearest(key[:80], ["labels"])), None)
+    beside = (key for key in islice(content, MOST_KEYS) if key != "records")
+    return next((key for key in beside if nearest(key[:80], ["labels"])), None)
 
 
 def _with_base64(values: Sequence[Any], images: Sequence[int]) -> list[Any]:

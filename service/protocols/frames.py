@@ -104,9 +104,9 @@ class FrameReader:
 
     def _rows(self, place: str, columns: Sequence[Any], rows: Sequence[Any]) -> Records:
         names = list(map(str, columns))
-        if twice := next(
-            (name for at, name in enumerate(names) if name in names[:at] and self._reads(name)), None
-        ):
+        read = [name for name in names if self._reads(name)]
+        if len(set(read)) < len(read):
+            twice = next(name for at, name in enumerate(read) if name in read[:at])
             raise Invalid(f"{place}: got the column '{twice}' twice; allowed: once")
         records = []
         for number, row in enumerate(self._bounded(place, rows)):

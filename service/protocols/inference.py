@@ -279,8 +279,9 @@ def _outputs(predictions: list[dict[str, Any]], separator: str) -> dict[str, Any
         prediction["label"] if "label" in prediction else join_labels(prediction["labels"], separator)
         for prediction in predictions
     ]
-    classes = list(predictions[0]["scores"])
-    scores = [[prediction["scores"][name] for name in classes] for prediction in predictions]
+    # A version that is tried may know other classes than the one that serves.
+    classes = list(dict.fromkeys(name for prediction in predictions for name in prediction["scores"]))
+    scores = [[prediction["scores"].get(name, 0.0) for name in classes] for prediction in predictions]
     return {
         "label": np.array(labels, dtype=object),
         "score": np.array([prediction["score"] for prediction in predictions], dtype=np.float64),

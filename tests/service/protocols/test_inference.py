@@ -14,6 +14,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
 from configs.schema import UseCase
+from service.protocols.inference import HEAD_LENGTH, render
 from tests.contract.generate import make_records
 from tests.service.answers.test_predict import predict, stored_label
 from tests.service.conftest import USE_CASES, Service, StartService, record_of
@@ -282,3 +283,22 @@ def test_requests_and_answers_are_as_described(service: Service, use_case: UseCa
     check(infer(service, use_case, example).json(), response_schema(told), document)
     told, document = operation(service, "/v2/models/{model_name}", "get")
     check(service.get(f"/v2/models/{use_case.name}").json(), response_schema(told), document)
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_record_that_a_version_with_another_class_answered_has_all_classes(as_bytes: bool) -> None:
+    told = {"score": 0.9, "id": "x"}
+    predictions = [
+        {"label": "a", "scores": {"a": 0.9, "b": 0.1}, **told},
+        {"label": "c", "scores": {"c": 0.7, "b": 0.1, "a": 0.2}, "version": 2, **told},
+    ]
+    answer = orjson.dumps(
+        {"predictions": predictions, "model": {"name": "n", "version": 1, "source": "model"}}
+    )
+    reply = render(None, {"scores": as_bytes, "classes": False}, answer, "|")
+    told_of = dict(reply.headers)
+    head = int(told_of[HEAD_LENGTH]) if as_bytes else len(reply.body)
+    scores, classes = orjson.loads(reply.body[:head])["outputs"]
+    assert (scores["shape"], classes["data"]) == ([2, 3], ["a", "b", "c"])
+    numbers = np.frombuffer(reply.body[head:], "<f8").tolist() if as_bytes else scores["data"]
+    assert numbers == [0.9, 0.1, 0.0, 0.2, 0.1, 0.7]

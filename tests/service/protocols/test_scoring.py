@@ -13,6 +13,8 @@ from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 from configs.schema import UseCase
 from models.pyfunc import PyfuncModel
+from service.errors import Invalid
+from service.protocols.frames import FrameReader
 from tests.contract.generate import make_records
 from tests.service.answers.test_predict import error, predict, stored_label
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
@@ -208,3 +210,26 @@ def test_one_use_case_alone_answers_at_the_root(
         response_schema(told),
         document,
     )
+
+
+class Counted(str):
+    """A name that counts how often it is compared."""
+
+    compared = 0
+
+    def __str__(self) -> str:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_frame_of_thousands_of_columns_holds_nobody_up() -> None:
+    columns = [Counted(f"c{number}") for number in range(2000)]
+    frames = FrameReader(PLANS.record, 10)
+    with pytest.raises(Invalid, match="a list of 1 to 10"):
+        frames._rows("the body", columns, [])
+    assert Counted.compared < 20 * len(columns)
