@@ -90,10 +90,10 @@ def running(conn: psycopg.Connection[Any], use_case: str) -> bool:
 def find_run(conn: psycopg.Connection[Any], run_id: str) -> Run | None:
     """The run with this id, if any; an id that is no UUID is simply unknown."""
     try:
-        UUID(run_id)
+        wanted = UUID(run_id)
     except ValueError:
         return None
-    return _one(conn, "WHERE id = %s", (run_id,))
+    return _one(conn, "WHERE id = %s", (wanted,))
 
 
 def active_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:

@@ -222,7 +222,8 @@ def test_a_stream_has_something_to_follow(service: Service, conn: psycopg.Connec
     assert service.get(f"{BASE}/progress").json()["error"]["code"] == "no_run"
     begin(conn)
     assert service.get("/v1/digits/retrain/progress").status_code == 404
-    assert service.get(f"{BASE}/progress?run_id=nothing").status_code == 404
+    for unknown in ("nothing", "%00", "urn:uuid:01a1fe1e-7758-754b-870d-78d48fef5ac1", f"{'0-' * 31}0"):
+        assert service.get(f"{BASE}/progress?run_id={unknown}").status_code == 404
     refused = service.get(f"{BASE}/progress?last_event_id=x")
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid")
 
