@@ -20,6 +20,7 @@ ModelError
 ├── ArtifactError
 │   └── ArtifactDamaged
 ├── ArtifactTooNew
+├── CannotLoadNow
 ├── ProbeError
 ├── NoProbabilities
 ├── RegistryUnavailable
@@ -215,6 +216,13 @@ class ArtifactTooNew(ModelError):
             f"model in {directory}: has format {made}, made by a newer Ratchet; this one reads up to "
             f"{readable}: update it"
         )
+
+
+class CannotLoadNow(ModelError):
+    """A version that this machine cannot load now, for what it lacks; nothing is wrong with the version."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"it cannot be loaded now: {type(error).__name__}: {error}")
 
 
 class ArtifactDamaged(ArtifactError):

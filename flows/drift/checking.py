@@ -37,7 +37,7 @@ from models.drift.drawn import DrawnRows, no_rows
 from models.drift.findings import DriftFindings
 from models.drift.judging import compare
 from models.drift.page import Sheet
-from models.errors import ArtifactError
+from models.errors import ArtifactError, CannotLoadNow
 from models.production.artifact_digests import vouched_artifact
 from models.production.incumbent import find_incumbent
 from models.production.tags import VERSION_TAG
@@ -159,7 +159,7 @@ def judge_answers(use_case: UseCase, artifact: Path, learned: Learned, current: 
     before, now = (0 if one is None else row_count(one) for one in (held_out, current))
     try:
         predictor = None if min(before, now) < config.min_rows else Predictor.load(artifact)
-    except ArtifactError as error:
+    except (ArtifactError, CannotLoadNow) as error:
         return _uncompared(use_case, f"production cannot be asked here: {error}")
     if predictor is None or held_out is None:
         return _too_few(use_case, before, now, learned.why_not)

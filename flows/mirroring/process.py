@@ -22,7 +22,8 @@ from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
 from flows.mirroring.answering import answer_records
 from flows.mirroring.priority import end_with, limit_memory, stand_back
-from models.errors import ModelError, RegistryUnavailable
+from models.errors import CannotLoadNow, ModelError, RegistryUnavailable
+from models.passing_faults import is_passing
 from models.production.artifact_digests import vouched_artifact
 from models.production.registry_rest import open_registry
 from models.versions.artifact import read_probe
@@ -98,10 +99,9 @@ def _ask(use_case: str, version: int, production: int | None, say: Say, *, leave
         begun = newest_prediction(conn, use_case) if leaves_out else None
         try:
             predictor = _load(conn, settings, use_case, version, production, say)
-        except RegistryUnavailable as error:
-            say(f"away {error}")
         except (ModelError, OSError, MemoryError) as error:
-            say(f"broken {error or type(error).__name__}")
+            word = "away" if _is_of_machine(error) else "broken"
+            say(f"{word} {error or type(error).__name__}")
         else:
             Mirror(conn, use_case, version, predictor, say, begun).go()
 
@@ -130,6 +130,12 @@ def _load(
     say("keeping")
     write_costs(conn, use_case, version, costs[0], production, None if beside is None else costs[1])
     return timed[0]
+
+
+def _is_of_machine(error: Exception) -> bool:
+    """Whether the version may load later; too much memory it takes of its own share, each time."""
+    cause = error.__cause__ if isinstance(error, CannotLoadNow) else error
+    return isinstance(error, RegistryUnavailable) or (isinstance(cause, OSError) and is_passing(cause))
 
 
 def _timed(artifact: Path) -> tuple[Predictor, Sequence[str]]:

@@ -52,7 +52,11 @@ def problem_of(told: Mapping[str, Any] | None) -> str | None:
     if told is None:
         return None
     refused = [f"it refuses version {number}: {why}" for number, why in (told.get("refused") or {}).items()]
-    sentences = [*refused, *([told["problem"]] if told.get("problem") else [])]
+    postponed = [
+        f"it cannot load version {number} now, and tries again: {one['problem']}"
+        for number, one in (told.get("postponed") or {}).items()
+    ]
+    sentences = [*refused, *postponed, *([told["problem"]] if told.get("problem") else [])]
     if not sentences:
         return None
     version = told.get("version")

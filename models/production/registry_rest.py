@@ -9,9 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
-from collections.abc import Mapping
-from http.client import HTTPException
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any
 from urllib import error, parse, request
@@ -26,6 +25,8 @@ from models.versions.cache import fetch_artifact
 TIMEOUT = 5.0
 _CHUNK = 1024 * 1024
 _PAGE = 200
+_NOT_SAID_OF_FILES = (401, 403, 407, 408, 425, 429)
+"""Answers that tell of who asks, of a proxy, or of a moment, and not of what is there."""
 _ANSWERS: Mapping[str, frozenset[str]] = {
     "registered-models/alias": frozenset({"model_version"}),
     "registered-models/get": frozenset({"registered_model"}),
@@ -175,16 +176,23 @@ class MlflowRest:
         return artifact
 
     def _fetch(self, use_case: str, version: int, name: str, target: Path) -> None:
-        query = {"name": use_case, "version": str(version), "path": f"{ARTIFACT_PATH}/{name}"}
+        """Write a file of a version; raises `OSError` where that cannot be done on this machine."""
         target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            for chunk in self._chunks(use_case, version, name, target):
+                file.write(chunk)
+
+    def _chunks(self, use_case: str, version: int, name: str, target: Path) -> Iterator[bytes]:
+        """What the server has of a file, to its end: what was cut off on the way is not what it has."""
+        query = {"name": use_case, "version": str(version), "path": f"{ARTIFACT_PATH}/{name}"}
         try:
-            with (
-                self._open(f"/model-versions/get-artifact?{parse.urlencode(query)}") as answer,
-                target.open("wb") as file,
-            ):
-                shutil.copyfileobj(answer, file, _CHUNK)
+            with self._open(f"/model-versions/get-artifact?{parse.urlencode(query)}") as answer:
+                while chunk := answer.read(_CHUNK):
+                    yield chunk
+                if answer.length:
+                    raise IncompleteRead(b"", answer.length)
         except error.HTTPError as refused:
-            if refused.code >= 500:
+            if refused.code >= 500 or refused.code in _NOT_SAID_OF_FILES:
                 raise RegistryUnavailable(self.tracking_uri, _refusal(refused, name)) from refused
             self.version(use_case, version)  # which says so when there is no such version
             raise ArtifactError(target, f"the registry answers {refused.code} for {name}") from refused

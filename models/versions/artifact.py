@@ -27,7 +27,8 @@ from configs.schema import Kind, Task, UseCase
 from configs.schema.base import Identifier
 from features.encoders.carried_files import CarriesFiles
 from features.encoders.contract import Encoder, encoder_of
-from models.errors import ArtifactError, ArtifactTooNew
+from models.errors import ArtifactError, ArtifactTooNew, CannotLoadNow
+from models.passing_faults import is_passing
 from models.provenance.fit_inputs import FIT, FitInputs
 
 FORMAT = 4
@@ -155,6 +156,7 @@ def read_manifest(directory: Path) -> Manifest:
         ArtifactError: the directory is no artifact, or a file in it is missing, was changed or was added;
             the message names the file.
         ArtifactTooNew: it is of a newer format.
+        CannotLoadNow, OSError: it cannot be read now, for what the machine lacks.
     """
     raw = _read_json(directory, MANIFEST)
     format_number = raw.get("format") if isinstance(raw, dict) else None
@@ -180,11 +182,12 @@ def artifact_digest(directory: Path) -> str:
 
     Raises:
         ArtifactError: there is no manifest.
+        CannotLoadNow: it cannot be read now, for what the machine lacks.
     """
     try:
         return file_digest(directory / MANIFEST)
     except OSError as error:
-        raise ArtifactError(directory, f"file {MANIFEST} cannot be read: {error}") from error
+        raise _unreadable(directory, MANIFEST, error) from error
 
 
 def listed_files(directory: Path) -> list[str]:
@@ -281,7 +284,14 @@ def _read_json(directory: Path, name: str) -> Any:
     except FileNotFoundError as error:
         raise ArtifactError(directory, f"file {name} is missing") from error
     except (OSError, ValueError) as error:
-        raise ArtifactError(directory, f"file {name} cannot be read: {error}") from error
+        raise _unreadable(directory, name, error) from error
+
+
+def _unreadable(directory: Path, name: str, error: Exception) -> ArtifactError | CannotLoadNow:
+    """A file that cannot be read, by whose fault that is: a copy is thrown away for its own alone."""
+    if is_passing(error):
+        return CannotLoadNow(error)
+    return ArtifactError(directory, f"file {name} cannot be read: {error}")
 
 
 def _parse(directory: Path, name: str, schema: type[M], raw: Any) -> M:

@@ -86,6 +86,7 @@ def check_artifact(directory: Path, digest: str | None) -> None:
 
     Raises:
         ArtifactError: it does not.
+        CannotLoadNow, OSError: that cannot be told now, for what the machine lacks.
     """
     if digest is not None and artifact_digest(directory) != digest:
         raise ArtifactError(directory, "its manifest is not the one that was registered")

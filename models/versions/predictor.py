@@ -20,9 +20,10 @@ from features.errors import Problem
 from features.other_packages import FOREIGN
 from features.records.contract import Columns, RecordContract, take
 from features.records.labels import join_labels
-from models.errors import ArtifactError, NoProbabilities, ProbeError
+from models.errors import ArtifactError, CannotLoadNow, NoProbabilities, ProbeError
 from models.estimators.arrays import Features, part_rows
 from models.estimators.labels_and_thresholds import assign_labels, threshold_array
+from models.passing_faults import is_passing
 from models.versions.artifact import (
     Manifest,
     Probe,
@@ -127,12 +128,15 @@ class Predictor:
 
         Raises:
             ArtifactError: they are not, or what is in them cannot be loaded here.
+            CannotLoadNow, OSError: that is for what the machine lacks.
         """
         digest = artifact_digest(directory)
         manifest, use_case, probe = read_manifest(directory), read_use_case(directory), read_probe(directory)
         try:
             encoder, runner = read_encoder(directory, manifest.kind), open_runner(directory, manifest)
         except FOREIGN as error:
+            if is_passing(error):
+                raise CannotLoadNow(error) from error
             raise ArtifactError(directory, f"cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(manifest, use_case, encoder, runner, probe, digest)
 
@@ -201,6 +205,7 @@ class Predictor:
 
         Raises:
             ProbeError: an answer is not the recorded one, or there is none.
+            CannotLoadNow: there is none for what the machine lacks.
         """
         expected = np.array(self._probe.probabilities, dtype=np.float32)
         try:
@@ -208,6 +213,8 @@ class Predictor:
         except NoProbabilities as error:
             raise ProbeError(str(error)) from error
         except FOREIGN as error:
+            if is_passing(error):
+                raise CannotLoadNow(error) from error
             raise ProbeError(f"{type(error).__name__}: {error}") from error
         difference = float("inf")
         if probabilities.shape == expected.shape:

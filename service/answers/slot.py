@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from models.production.incumbent import Standing
@@ -21,6 +22,29 @@ class VersionFacts:
     run_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """A version that could not be loaded for what the machine lacked, and is tried again."""
+
+    problem: str
+    failures: int
+    """How often that was tried."""
+    seconds: float
+    """From the last try to the next."""
+    due: float
+    """When that is, by the monotonic clock."""
+    next_try: datetime
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be tried now."""
+        return monotonic() >= self.due
+
+    def describe(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {"problem": self.problem, "failures": self.failures, "next_try": self.next_try.isoformat()}
 
 
 class ServedVersion:
@@ -83,7 +107,10 @@ class Slot:
     read them, later ones by the new; no batch holds both.
     """
 
-    def __init__(self, name: str, untrained: Callable[[Mapping[int, str]], Exception]) -> None:
+    def __init__(
+        self, name: str, untrained: Callable[[Mapping[int, str], Mapping[int, str]], Exception]
+    ) -> None:
+        """`untrained`: of versions that are refused, and that are postponed, each with the reason."""
         self.name = name
         self.current: ServedVersion | None = None
         self.previous: ServedVersion | None = None
@@ -93,6 +120,10 @@ class Slot:
         self.canary: ServedVersion | None = None
         """The version that is tried on a share of the requests."""
         self.refused: dict[int, str] = {}
+        self.postponed: Mapping[int, Postponed] = {}
+        """Versions that are to serve, and cannot be loaded yet."""
+        self.canary_postponed: tuple[int, Postponed] | None = None
+        """The same of the one that is to be tried."""
         self.problem: str | None = None
         """What is wrong with production itself, and what to do."""
         self.standby: PredictPipeline | None = None
@@ -107,7 +138,7 @@ class Slot:
         """
         current = self.current
         if current is None:
-            raise self._untrained(self.refused)
+            raise self._lacking()
         return current
 
     @property
@@ -157,8 +188,28 @@ class Slot:
         """
         pipeline = self.answering
         if pipeline is None:
-            raise self._untrained(self.refused)
+            raise self._lacking()
         return pipeline
+
+    def _lacking(self) -> Exception:
+        return self._untrained(self.refused, {one: told.problem for one, told in self.postponed.items()})
+
+    def may_try(self, version: int) -> bool:
+        """Whether a version may be loaded now, by all that became of it here before."""
+        postponed = self.postponed.get(version)
+        return version not in self.refused and (postponed is None or postponed.is_due)
+
+    def postpone(self, version: int, postponed: Postponed) -> None:
+        """Note that a version cannot be loaded yet."""
+        self.postponed = {**self.postponed, version: postponed}
+
+    def await_no_longer(self, version: int) -> None:
+        """Forget that; it was loaded, or is refused."""
+        self.postponed = {one: told for one, told in self.postponed.items() if one != version}
+
+    def settle(self) -> None:
+        """Await nothing: what is to serve does."""
+        self.postponed = {}
 
     def try_beside(self, canary: ServedVersion | None, route: Beside | None) -> None:
         """Have a version answer some of the records beside the one that serves; None: none does."""
@@ -187,6 +238,14 @@ class Slot:
         """Number of each version that is refused to the reason."""
         return {str(version): reason for version, reason in self.refused.items()}
 
+    @property
+    def postponements(self) -> dict[str, dict[str, Any]]:
+        """Number of each version that cannot be loaded yet to what is known of that."""
+        told = dict(self.postponed)
+        if self.canary_postponed is not None:
+            told.setdefault(*self.canary_postponed)
+        return {str(version): postponed.describe() for version, postponed in told.items()}
+
     def drop(self) -> None:
         """Let what serves serve no more."""
         self.current = self.previous = self.canary = None
@@ -196,3 +255,4 @@ class Slot:
         self.try_beside(None, None)  # it was tried beside the version that leaves
         self.previous, self.current, self.standing = self.current, served, None
         self.refused.pop(served.version, None)
+        self.await_no_longer(served.version)

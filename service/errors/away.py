@@ -30,13 +30,21 @@ class Untrained(Unavailable):
 
     code = "untrained"
 
-    def __init__(self, use_case: str, labels: int | None, refused: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        use_case: str,
+        labels: int | None,
+        refused: Mapping[int, str] | None = None,
+        postponed: Mapping[int, str] | None = None,
+    ) -> None:
         """`labels`: what a first model takes; None: a retrain reads them from where `data` says."""
         enough = "train one with" if labels is None else f"once it has {labels} labels, train one with"
         lacking = f"no production model yet; {enough} `ratchet retrain {use_case}`"
         if refused:
             numbers = ", ".join(str(version) for version in refused)
             lacking = f"no version that is fit to serve; refused: {numbers}, and `/health` says why"
+        if postponed:
+            lacking = f"no version that is loaded yet; {_cannot_load_now(postponed)}"
         super().__init__(f"use case '{use_case}' has {lacking}")
 
 
@@ -45,13 +53,26 @@ class Loading(Unavailable):
 
     code = "loading"
 
-    def __init__(self, use_cases: Sequence[str], registry_error: str | None) -> None:
+    def __init__(
+        self,
+        use_cases: Sequence[str],
+        registry_error: str | None,
+        postponed: Mapping[str, Mapping[int, str]] | None = None,
+    ) -> None:
+        """`postponed`: use case to its versions that cannot be loaded yet, each with the reason."""
         why = (
             ""
             if registry_error is None
             else f"; MLflow: {shorten(registry_error, MOST_REASON, placeholder='…')}"
         )
+        why += "".join(f"; {name}: {_cannot_load_now(one)}" for name, one in (postponed or {}).items() if one)
         super().__init__(f"production is not loaded here yet: {', '.join(use_cases)}{why}", retry_after=1)
+
+
+def _cannot_load_now(postponed: Mapping[int, str]) -> str:
+    reasons = (f"version {version} ({reason})" for version, reason in postponed.items())
+    shown = shorten(", ".join(reasons), MOST_REASON, placeholder="…")
+    return f"cannot be loaded now and is tried again: {shown}"
 
 
 class Draining(Unavailable):

@@ -30,5 +30,9 @@ class Readiness:
         if self._was_ready:
             return
         if waiting := [name for name, slot in self._slots.items() if self._watcher.awaits(slot)]:
-            raise Loading(waiting, self._watcher.registry_error)
+            postponed = {
+                name: {one: told.problem for one, told in self._slots[name].postponed.items()}
+                for name in waiting
+            }
+            raise Loading(waiting, self._watcher.registry_error, postponed)
         self._was_ready = True

@@ -10,12 +10,20 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.canary.going_back import go_back
-from models.errors import ArtifactDamaged, NoProduction, NothingBefore, RegistryUnavailable, UnknownVersion
+from models.errors import (
+    ArtifactDamaged,
+    CannotLoadNow,
+    NoProduction,
+    NothingBefore,
+    RegistryUnavailable,
+    UnknownVersion,
+)
 from models.production.contract import RegistryClient
 from service.answers.options import read_options
 from service.errors import (
     NothingToRollBack,
     RegistryAway,
+    Unavailable,
     VersionDamaged,
     VersionNotFound,
 )
@@ -55,6 +63,7 @@ def execute_rollback(
         NothingToRollBack: there is no version before, or it is production already, and nothing is tried.
         VersionNotFound: the registry has no such version.
         VersionDamaged: its bytes are not those that were registered.
+        Unavailable: they cannot be read now.
         RegistryAway, DatabaseAway: nothing was moved, or what was begun is settled by the next move.
     """
     options = read_options(body, RollbackRequest)
@@ -88,6 +97,8 @@ def _as_service_errors() -> Iterator[None]:
         raise VersionNotFound(str(error)) from error
     except ArtifactDamaged as error:
         raise VersionDamaged(str(error)) from error
+    except CannotLoadNow as error:
+        raise Unavailable(str(error), retry_after=2) from error
     except RegistryUnavailable as error:
         raise RegistryAway(str(error)) from error
 

@@ -139,7 +139,7 @@ class Health:
             check.stop()
 
     def _is_ok(self, dependencies: Mapping[str, Mapping[str, Any]]) -> bool:
-        has_trouble = any(slot.refused or slot.problem for slot in self._slots.values())
+        has_trouble = any(slot.refused or slot.postponements or slot.problem for slot in self._slots.values())
         return (
             not has_trouble
             and self._log.problem is None
@@ -162,6 +162,8 @@ class Health:
             "labels": labels,
             "refused": slot.refusals,
         }
+        if postponements := slot.postponements:
+            described["postponed"] = postponements
         if slot.canary is not None:
             described["canary"] = slot.canary.version
         if slot.problem is not None:

@@ -8,8 +8,10 @@ from concurrent.futures import Executor
 
 from models.canary.standing import Canary, find_canary
 from models.errors import NotComparable, RegistryUnavailable
+from models.passing_faults import is_passing
 from service.answers.canary import CanaryRoute
 from service.answers.slot import ServedVersion, Slot
+from service.swap.postponing import postpone
 from service.swap.station import Station
 
 log = logging.getLogger("ratchet.service")
@@ -61,6 +63,10 @@ class Canaries:
     def _agree(self, slot: Slot, canary: Canary | None) -> None:
         serving = slot.current
         self._give_up_faulty(slot)
+        if slot.canary_postponed is not None and (
+            canary is None or canary.version != slot.canary_postponed[0]
+        ):
+            slot.canary_postponed = None
         if canary is None or serving is None or serving.version != canary.against:
             if slot.canary is not None:
                 self._end(slot)
@@ -73,22 +79,35 @@ class Canaries:
             return
         if slot.canary is not None and slot.canary.version != canary.version:
             self._end(slot)
+        if slot.canary_postponed is not None and not slot.canary_postponed[1].is_due:
+            return
         try:
             served = self._load(slot, serving, canary)
         except RegistryUnavailable as error:
             log.warning("version %d of %s is not tried yet: %s", canary.version, slot.name, error)
-        except Exception as error:
-            log.exception("version %d of %s cannot be tried", canary.version, slot.name)
+        except Exception as error:  # noqa: BLE001 - it is told, by whose fault it is
             self._end(slot)
-            self._given_up[slot.name] = canary
-            self._refuse(slot, canary.version, error)
+            self._note_failure(slot, canary, error)
         else:
+            slot.canary_postponed = None
             self._tried[slot.name] = canary
             route = CanaryRoute(served, canary.config, self._executor, self._station.metrics)
             self._routes[slot.name] = route
             slot.try_beside(served, route)
             self._station.metrics.canary.version.labels(slot.name).set(served.version)
             log.info("%s tries version %d on %.4g%%", slot.name, served.version, 100 * canary.config.share)
+
+    def _note_failure(self, slot: Slot, canary: Canary, error: Exception) -> None:
+        """It is tried later where the machine is at fault; production answers until then."""
+        if is_passing(error):
+            before = None if slot.canary_postponed is None else slot.canary_postponed[1]
+            slot.canary_postponed = canary.version, postpone(error, before)
+            log.warning("version %d of %s is not tried yet", canary.version, slot.name, exc_info=error)
+            return
+        log.error("version %d of %s cannot be tried", canary.version, slot.name, exc_info=error)
+        slot.canary_postponed = None
+        self._given_up[slot.name] = canary
+        self._refuse(slot, canary.version, error)
 
     def _give_up_faulty(self, slot: Slot) -> None:
         """What cannot be tried as was asked: production has answered all."""

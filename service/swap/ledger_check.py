@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from models.errors import ModelError, RegistryUnavailable, UnknownVersion
+from models.errors import RegistryUnavailable, UnknownVersion
 from models.production.artifact_digests import damage_of, registered_digests, take_as_found
 from service.answers.slot import ServedVersion, Slot
 from service.swap.loading import ACTOR, Loader
@@ -26,13 +26,13 @@ class Residents:
         slots: Mapping[str, Slot],
         loader: Loader,
         take_up: Callable[[Slot, ServedVersion], None],
-        refuse: Callable[[Slot, int, Exception], None],
+        note_failure: Callable[[Slot, int, Exception], None],
         drop: Callable[[Slot], None],
     ) -> None:
         self._slots = slots
         self._loader = loader
         self._take_up = take_up
-        self._refuse = refuse
+        self._note_failure = note_failure
         self._drop = drop
 
     def check(self, conn: psycopg.Connection[Any]) -> None:
@@ -79,13 +79,13 @@ class Residents:
 
     def _serve_one_of(self, slot: Slot, versions: Sequence[int]) -> None:
         for version in versions[:FALLBACKS]:
-            if version not in slot.refused and self._serve(slot, version):
+            if slot.may_try(version) and self._serve(slot, version):
                 log.warning("%s serves version %d, as production cannot be had", slot.name, version)
                 return
 
     def _load_anew(self, slot: Slot, served: ServedVersion, *, was_registered: bool) -> None:
         """What serves is not what its number stands for: a model was made anew, or bytes were replaced."""
-        if served.version not in slot.refused:
+        if slot.may_try(served.version):
             self._serve(slot, served.version)
         if slot.current is served and not was_registered:
             log.error(
@@ -99,8 +99,7 @@ class Residents:
             self._take_up(slot, self._loader.load(slot.name, version))
         except (RegistryUnavailable, UnknownVersion):  # away now, or deleted: no fault of the version
             return False
-        except (ModelError, OSError) as error:
-            log.exception("version %d of %s is refused", version, slot.name)
-            self._refuse(slot, version, error)
+        except Exception as error:  # noqa: BLE001 - it is told, by whose fault it is
+            self._note_failure(slot, version, error)
             return False
         return True

@@ -10,12 +10,14 @@ from typing import Any
 from configs.schema import ChainLink, UseCase
 from models.chain.chain import Chain, Link, Model, make_chain
 from models.errors import RegistryUnavailable
+from models.passing_faults import is_passing
 from models.production.contract import Alias, RegistryReader, link_alias
 from models.versions.predictor import Predictor
 from service.answers.pipeline import PredictPipeline, SharedResources
 from service.answers.responders import ChainResponder, LinkedChain, ModelResponder
-from service.answers.slot import ServedVersion, Slot
+from service.answers.slot import Postponed, ServedVersion, Slot
 from service.swap.loading import Loader
+from service.swap.postponing import postpone
 
 PRODUCTION: Alias = "production"
 log = logging.getLogger("ratchet.service")
@@ -31,6 +33,8 @@ class LinkVersion:
     """Why the version that the link names does not answer."""
     refused: int | None = None
     """That version, where the one before goes on in its place."""
+    postponed: tuple[int, Postponed] | None = None
+    """That version, where it only cannot be loaded yet."""
 
 
 MISSING = LinkVersion()
@@ -100,7 +104,8 @@ class Links:
             if _serves(config) and current is not None:
                 link_version = LinkVersion(current.version, current.predictor)
             ready = link.answerer is not None or link_version.predictor is not None
-            state = "ready" if ready else "missing" if link_version.problem is None else "refused"
+            awaited = "refused" if link_version.postponed is None else "postponed"
+            state = "ready" if ready else "missing" if link_version.problem is None else awaited
             entry = {"name": link.name, "state": state, "version": link_version.version}
             entries.append(
                 entry if link_version.problem is None else entry | {"problem": link_version.problem}
@@ -118,8 +123,12 @@ class Links:
             return before if alias == PRODUCTION else MISSING
         if version == before.refused:
             return before
-        if version == before.version:  # where another was refused meanwhile, the link names that no more
-            return before if before.refused is None else replace(before, problem=None, refused=None)
+        postponed = before.postponed if before.postponed and before.postponed[0] == version else None
+        if postponed is not None and not postponed[1].is_due:
+            return before
+        if postponed is None and version == before.version:
+            # Where another was refused meanwhile, or postponed, the link names that no more.
+            return before if before.problem is None or before.predictor is None else _without_problem(before)
         try:
             return LinkVersion(
                 version, self._loaded(owner, version) or self._loader.predictor(owner, version)
@@ -129,9 +138,13 @@ class Links:
         except Exception as error:
             log.exception("version %d of %s does not serve as link %s", version, owner, link.name)
             problem = f"{type(error).__name__}: {error}"
+            if is_passing(error):
+                awaited = version, postpone(error, None if postponed is None else postponed[1])
+                kept = LinkVersion(version) if before.predictor is None else before
+                return replace(kept, problem=problem, refused=None, postponed=awaited)
             if before.predictor is None:
                 return LinkVersion(version, None, problem)
-            return replace(before, problem=problem, refused=version)
+            return replace(before, problem=problem, refused=version, postponed=None)
 
     def _loaded(self, owner: str, version: int) -> Predictor | None:
         """A version that serves here, or did so last."""
@@ -160,6 +173,10 @@ class Links:
             predictor = serving if _serves(config) else self._versions.get(link.name, MISSING).predictor
             links.append(link if predictor is None else replace(link, answerer=Model(predictor)))
         return links
+
+
+def _without_problem(link_version: LinkVersion) -> LinkVersion:
+    return replace(link_version, problem=None, refused=None, postponed=None)
 
 
 def _alias(config: ChainLink) -> Alias:

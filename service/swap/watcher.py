@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 
 from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
+from models.passing_faults import is_passing
 from models.production import ledger
 from models.production.contract import RegistryReader
 from models.production.incumbent import standing_of
@@ -29,6 +30,7 @@ from service.swap.canaries import Canaries
 from service.swap.ledger_check import Residents
 from service.swap.memory import reclaim
 from service.swap.moves import FollowedMoves
+from service.swap.postponing import postpone
 from service.swap.station import Station
 from service.swap.unfit import Unfit
 from service.watchdog.first_load import VersionUnfit
@@ -69,7 +71,9 @@ class Watcher:
         self._stopping = threading.Event()
         self._notices = NoticeWait()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-        self._residents = Residents(station.slots, station.loader, self._take_up, self._refuse, self._drop)
+        self._residents = Residents(
+            station.slots, station.loader, self._take_up, self._note_failure, self._drop
+        )
         self._moves = FollowedMoves()
         self._canaries = Canaries(station, executor, self._refuse)
         self._aliases: dict[str, int | None] = {}
@@ -86,7 +90,11 @@ class Watcher:
 
     def awaits(self, slot: Slot) -> bool:
         """Whether a use case has production, by all that is known here, and nothing answers yet."""
-        if slot.answering is not None or slot.refused or slot.name in self._unnamed:
+        if slot.answering is not None or slot.name in self._unnamed:
+            return False
+        if slot.postponed:
+            return True
+        if slot.refused:
             return False
         return not self.looked.is_set() or self._moves.may_have_moved(slot.name)
 
@@ -106,8 +114,8 @@ class Watcher:
             except VersionUnfit as error:
                 self._refuse(slot, version, error)
                 self._residents.fall_back(slot)
-            except (ModelError, OSError) as error:
-                log.warning("version %d of %s, served last, does not load: %s", version, name, error)
+            except Exception as error:  # which is looked at again where it is still production
+                log.warning("version %d of %s, served last, does not load", version, name, exc_info=error)
         self._try_canaries()
         self._replaced = False
         self._thread.start()
@@ -210,19 +218,30 @@ class Watcher:
                 (self._unnamed.add if version is None else self._unnamed.discard)(name)
             except ModelError as error:
                 self.registry_error = str(error)
+                self._try_postponed()
                 break
             if version is None:
                 continue
-            if version not in slot.refused and (slot.current is None or slot.current.version != version):
+            is_served = slot.current is not None and slot.current.version == version
+            if is_served:
+                slot.settle()
+            if slot.may_try(version) and not is_served:
                 self._move_to(slot, version)
                 self._moves.follow(name, self._note_external(name, version))
             elif self._aliases.get(name) != version:  # to what serves, or is refused: back to either counts
                 self._note_external(name, version)  # and is announced, to this worker too
-            if slot.current is None and version in slot.refused:
+            if slot.current is None and not slot.may_try(version):
                 self._residents.fall_back(slot)
         self._refresh_chains()
         self._reclaim()
         self._polled = monotonic()
+
+    def _try_postponed(self) -> None:
+        """Load what was announced and could not be loaded, without MLflow: a copy may be here."""
+        for name, slot in self._station.slots.items():
+            version = self._aliases.get(name)
+            if version is not None and version in slot.postponed and slot.may_try(version):
+                self._move_to(slot, version)
 
     def _look_at_ledger(self) -> bool:
         """Compare what serves with it, and make up for announcements that did not come here.
@@ -266,6 +285,7 @@ class Watcher:
                 log.warning("%s stays at version %d: %s", slot.name, current.version, error.message)
                 return
         if _is(current, version, digest):
+            slot.settle()
             return
         try:
             if previous is not None and _is(previous, version, digest):
@@ -275,11 +295,11 @@ class Watcher:
         except RegistryUnavailable as error:
             self.registry_error = str(error)
             return
-        except Exception as error:
-            log.exception("version %d of %s is refused", version, slot.name)
-            self._refuse(slot, version, error)
+        except Exception as error:  # noqa: BLE001 - it is told, by whose fault it is
+            self._note_failure(slot, version, error)
             return
         self._take_up(slot, served)
+        slot.settle()
         self._station.metrics.swaps.seconds.labels(slot.name).observe(monotonic() - started)
         self._station.loader.remember(served)
         try:
@@ -319,7 +339,7 @@ class Watcher:
 
     def _give_up_unfit(self) -> None:
         """Have another version answer where the one that serves hangs, fails or killed workers."""
-        for slot, served, error in list(self._unfit.among(self._station.slots.values())):
+        for slot, served, error in self._unfit.among(self._station.slots.values()):
             self._refuse(slot, served.version, error)
             if served is slot.canary:
                 self._canaries.give_up(slot)
@@ -344,8 +364,23 @@ class Watcher:
         if slot.name in self._station.chains:
             self._station.chains[slot.name].place()
 
+    def _note_failure(self, slot: Slot, version: int, error: Exception) -> None:
+        """A version could not be loaded: tried again where the machine is at fault, and else refused."""
+        if not is_passing(error):
+            log.error("version %d of %s is refused", version, slot.name, exc_info=error)
+            self._refuse(slot, version, error)
+            return
+        postponed = postpone(error, slot.postponed.get(version))
+        slot.postpone(version, postponed)
+        self._station.metrics.swaps.outcomes.labels(slot.name, "postponed").inc()
+        log.warning(
+            "version %d of %s cannot be loaded now, and is tried again in %.3g s",
+            version, slot.name, postponed.seconds, exc_info=error,
+        )  # fmt: skip
+
     def _refuse(self, slot: Slot, version: int, error: Exception) -> None:
         self._station.metrics.swaps.outcomes.labels(slot.name, "refused").inc()
+        slot.await_no_longer(version)
         if isinstance(error, ArtifactDamaged):  # which the ledger has been told by whoever found it
             slot.refused[version] = str(error)
             return

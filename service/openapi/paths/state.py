@@ -26,6 +26,10 @@ from service.state.production import LEDGER_ROWS, MOST_LEDGER_ROWS
 from store.service_replicas import State
 
 REFUSED = map_of(STRING, "Version to the reason why it may not serve.")
+POSTPONED = map_of(
+    object_of({"problem": STRING, "failures": INTEGER, "next_try": DATE_TIME}),
+    "Version to why this machine cannot load it now; it is tried again, ever more seldom.",
+)
 LINEAGE: Schema = object_of(
     {
         "snapshot_digest": nullable(STRING),
@@ -79,7 +83,11 @@ ENTRY: Schema = object_of(
     }
 )
 _LINK: Schema = object_of(
-    {"name": STRING, "state": enum_of("ready", "missing", "refused"), "version": nullable(INTEGER)},
+    {
+        "name": STRING,
+        "state": enum_of("ready", "missing", "refused", "postponed"),
+        "version": nullable(INTEGER),
+    },
     {"problem": STRING},
 )
 _SERVER: Schema = object_of(
@@ -116,7 +124,7 @@ HEALTH: Schema = object_of(
                     "labels": nullable(INTEGER) | {"description": "Null while the database is away."},
                     "refused": REFUSED,
                 },
-                {"chain": array_of(_LINK), "problem": STRING},
+                {"chain": array_of(_LINK), "problem": STRING, "canary": INTEGER, "postponed": POSTPONED},
             )
         ),
         "dependencies": map_of(

@@ -97,7 +97,9 @@ function drawTrouble(health) {
   if (away.length > 0) return `${away.map((name) => SERVERS[name]).join(", ")} away`;
   if (health.dependencies.supervisor?.ok === false) return "a server has trouble";
   const refused = Object.values(health.use_cases).some((one) => Object.keys(one.refused ?? {}).length > 0);
-  return refused ? "a version is refused" : "production needs a look";
+  if (refused) return "a version is refused";
+  const postponed = Object.values(health.use_cases).some((one) => one.postponed);
+  return postponed ? "a version cannot be loaded now" : "production needs a look";
 }
 
 const CONSEQUENCES = {

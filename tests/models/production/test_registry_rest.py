@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -12,13 +14,14 @@ from typing import Any
 import pytest
 
 from configs.settings import CHECKOUT
-from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
+from models.errors import ArtifactDamaged, ArtifactError, RegistryUnavailable, UnknownVersion
 from models.production import registry_rest as mlflow_rest
 from models.production.registry import Registry
 from models.production.registry_rest import MlflowRest, open_registry
 from models.versions.artifact import MANIFEST, read_manifest
 from models.versions.cache import cached_artifact
 from tests.contract.cases import Case
+from tests.disks import small_disk
 from tests.mlflow_servers import Server
 
 PUBLISH = """
@@ -243,3 +246,51 @@ def test_what_mlflow_never_answers_counts_as_its_being_away(status: int, body: b
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def answering(status: int, announced: int, body: bytes) -> Iterator[MlflowRest]:
+    """A server that knows each version, and answers so where a file of one is asked for."""
+
+    class Files(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            about = b'{"model_version": {"name": "small", "version": "1", "creation_timestamp": "0"}}'
+            is_file = "get-artifact" in self.path
+            self.send_response(status if is_file else 200)
+            self.send_header("content-length", str(announced if is_file else len(about)))
+            self.end_headers()
+            self.wfile.write(body if is_file else about)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Files)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield MlflowRest(f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_file_that_is_cut_off_on_its_way_is_no_damage_at_its_source(tmp_path: Path) -> None:
+    with answering(200, 100, b'{"files": {}}') as rest, pytest.raises(RegistryUnavailable, match="more exp"):
+        rest.download("small", 1, tmp_path)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_an_answer_that_tells_nothing_of_a_file_is_no_damage_of_it(status: int, tmp_path: Path) -> None:
+    with answering(status, 2, b"no") as rest, pytest.raises(RegistryUnavailable, match=str(status)):
+        rest.download("small", 1, tmp_path)
+
+
+def test_a_file_that_the_registry_has_not_is_damage(tmp_path: Path) -> None:
+    with answering(404, 2, b"no") as rest, pytest.raises(ArtifactDamaged, match="404 for manifest"):
+        rest.download("small", 1, tmp_path)
+
+
+def test_a_disk_of_this_machine_that_is_full_is_told_as_that(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "cache", 1) as cache, answering(200, 2_000_000, b" " * 2_000_000) as rest:
+        (cache / "small").mkdir()
+        with pytest.raises(OSError, match="No space left on device"):
+            rest.download("small", 1, cache)

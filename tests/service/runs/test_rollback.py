@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from configs.api_keys import add_key
-from models.production import ledger
+from models.errors import CannotLoadNow
+from models.production import artifact_digests, ledger
 from store.database.connection import connect
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, record_of
 from tests.service.swap.test_watcher import wait_for
@@ -65,6 +66,20 @@ def test_what_cannot_be_done_says_why(moved: Service, registry: FolderRegistry) 
     assert moved.post(PATH, b"").json()["error"]["code"] == "mlflow_away"
     registry.away = False
     assert version(moved) == 2
+
+
+def test_a_copy_that_cannot_be_read_now_says_so(
+    moved: Service, registry: FolderRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks(*_: Any) -> Any:
+        raise CannotLoadNow(OSError(24, "Too many open files"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifact_digests, "find_cached", lacks)
+        answer = moved.post(PATH, {"to": 1})
+    assert answer.status_code == 503
+    assert "Too many open files" in answer.json()["error"]["message"]
+    assert registry.production["plans"] == 2
 
 
 def test_a_rollback_is_told_to_all_who_listen(moved: Service, database_url: str) -> None:

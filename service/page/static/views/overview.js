@@ -92,6 +92,7 @@ function drawCard(title, name, told, status, quality, { statusFailed, qualityFai
       "ul",
       { class: "lines" },
       Object.entries(told.refused).map(([version, why]) => line("bad", `Version ${version} is refused`, why)),
+      Object.entries(told.postponed ?? {}).map(([version, one]) => line("warn", `Version ${version} cannot be loaded now, and is tried again`, one.problem)),
       told.problem && line("bad", "MLflow no longer has production", told.problem),
       status?.paused && line("warn", "Promotion is paused", status.paused.reason),
       statusFailed && line("bad", "Its state cannot be read", statusFailed),
