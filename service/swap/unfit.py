@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
 from service.answers.slot import ServedVersion, Slot
@@ -32,7 +32,7 @@ class Unfit:
         self._hung: set[tuple[str, int]] = set()
         # Of each by itself: a version that was tried is loaded anew when it serves, and counts from 0.
         self._counted: WeakKeyDictionary[ServedVersion, tuple[int, int]] = WeakKeyDictionary()
-        self._read_at = 0.0
+        self._seen = b""
 
     def note_hang(self, use_case: str, version: int, _reason: str) -> None:
         """A thread of this worker hangs by a version; from the thread that watches."""
@@ -45,21 +45,23 @@ class Unfit:
         for served in [one for one in self._counted if (one.name, one.version) == (use_case, version)]:
             del self._counted[served]
 
-    def among(self, slots: Iterable[Slot]) -> Iterator[tuple[Slot, ServedVersion, VersionUnfit]]:
+    def among(self, slots: Iterable[Slot]) -> list[tuple[Slot, ServedVersion, VersionUnfit]]:
         """Versions that should serve, or be tried, no more, with their slot, and why."""
         serving = [
             (slot, served) for slot in slots for served in (slot.current, slot.canary) if served is not None
         ]
         for _slot, served in serving:
             self._count_failures(served)
-        changed_at = self._troubles.changed_at()
-        if changed_at == self._read_at:
-            return
-        self._read_at = changed_at
-        for slot, served in serving:
-            reason = self._troubles.reason(slot.name, served.version)
-            if reason is not None:
-                yield slot, served, VersionUnfit(reason)
+        content = self._troubles.content()
+        if content == self._seen:
+            return []
+        reasons = [self._troubles.reason(slot.name, served.version) for slot, served in serving]
+        self._seen = content
+        return [
+            (slot, served, VersionUnfit(reason))
+            for (slot, served), reason in zip(serving, reasons, strict=True)
+            if reason is not None
+        ]
 
     def is_hopeless(self, served: ServedVersion) -> bool:
         """Whether it is better that nothing answers than this version."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.swap.unfit import MOST_REQUESTS, Unfit
-from service.watchdog.troubles import Troubles
+from service.watchdog.troubles import HANG, Trouble, Troubles
 
 
 class Served:
@@ -60,3 +61,30 @@ def test_what_was_tried_and_serves_now_is_judged_by_what_it_does_since(unfit: An
     assert given_up(unfit, place) == []
     serving.broken += 2 * MOST_REQUESTS
     assert given_up(unfit, place) == [f"it failed on {2 * MOST_REQUESTS} of {2 * MOST_REQUESTS} requests"]
+
+
+def test_what_could_not_be_read_is_looked_at_again(unfit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(Served())
+    unfit._troubles.add(Trouble("digits", 2, HANG, "answering", 1.0, "it hangs"))
+
+    def fails(*_: Any) -> str:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unfit._troubles, "reason", fails)
+        with pytest.raises(OSError, match="Too many"):
+            given_up(unfit, place)
+    assert given_up(unfit, place) == ["it hangs"]
+
+
+def test_what_another_worker_notes_in_the_same_tick_of_the_clock_is_seen(unfit: Any, tmp_path: Path) -> None:
+    path = tmp_path / "troubles.jsonl"
+    troubles = Troubles(path)
+    place = Place(Served())
+    troubles.add(Trouble("digits", 1, HANG, "answering", 1.0, "it hangs"))
+    before = path.stat()
+    assert given_up(unfit, place) == []
+    troubles.add(Trouble("digits", 2, HANG, "answering", 1.0, "it hangs"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert given_up(unfit, place) == ["it hangs"]
+    assert given_up(unfit, place) == [], "it is told once"

@@ -364,7 +364,7 @@ def test_a_look_that_breaks_off_is_not_the_last(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.worker.troubles, "changed_at", full)
+        patch.setattr(service.worker.troubles, "content", full)
         assert broke.wait(10)
     registry.add(DIGITS, 2)
     promote(conn, registry, 2)
