@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.api_keys import ApiKey, KeyFileError, KeyScope, read_keys, token_hash
+from models.passing_faults import is_passing
 
 LOOK_SECONDS = 1.0
 """How long a change of the file may go unnoticed."""
@@ -85,9 +86,11 @@ class KeyRing:
     def _read(self) -> None:
         try:
             keys = read_keys(self._path)
-        except KeyFileError:
+        except KeyFileError as error:
             log.exception("the keys stay as they were")
             self.closed = True  # the file is there, so there are to be keys
+            if is_passing(error):  # what it says is not known yet, and a key may have been removed
+                self._stamp = None
             return
         if keys or self._keys:
             log.info("API keys: %s", ", ".join(key.name for key in keys) or "none")
@@ -113,4 +116,8 @@ class KeyRing:
 
     def _watch(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except Exception:  # no memory, say
+                self._stamp = None
+                log.exception("the keys could not be looked at")

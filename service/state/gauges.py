@@ -104,14 +104,19 @@ class Gauges:
 
     def _run(self) -> None:
         while not self._stopping.wait(WAITING_SECONDS):
-            self.set_waiting()
-            if monotonic() - self._read_at < DATABASE_SECONDS or not self._holds_lock():
-                continue
-            self._read_at = monotonic()
             try:
-                self.set_from_database()
+                self._set()
             except (DatabaseAway, psycopg.Error) as error:
                 log.warning("gauges of the database stay as they were: %s", error)
+            except Exception:  # a full disk, say
+                log.exception("gauges stay as they were")
+
+    def _set(self) -> None:
+        self.set_waiting()
+        if monotonic() - self._read_at < DATABASE_SECONDS or not self._holds_lock():
+            return
+        self._read_at = monotonic()
+        self.set_from_database()
 
     def _holds_lock(self) -> bool:
         """Take the lock if no worker has it; a worker that dies gives it up."""

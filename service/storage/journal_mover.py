@@ -86,16 +86,11 @@ class JournalMover:
         while True:
             stopping = self._stopping
             try:
-                self._move()
+                self._move_and_count()
                 failures, self.problem = 0, None
-            except (DatabaseError, psycopg.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - it is told, and what is logged later is to be stored
                 failures += 1
-                self._metrics.intake.journal_failures.inc()
-                self._drop_connection()
-                self.problem = str(error) if isinstance(error, OSError) else sentence(error)
-                if failures == 1:
-                    log.warning("predictions stay in the journal for now: %s", self.problem)
-            self._metrics.intake.journal_bytes.set(self.journal.backlog_bytes())
+                self._note_failure(error, is_first=failures == 1)
             with self._round_ended:
                 self._rounds += 1
                 self._round_ended.notify_all()
@@ -104,6 +99,21 @@ class JournalMover:
                 return
             self._wake.wait(min(self._interval * 2**failures, RETRY_SECONDS) if failures else self._interval)
             self._wake.clear()
+
+    def _note_failure(self, error: Exception, *, is_first: bool) -> None:
+        is_of_database = isinstance(error, DatabaseError | psycopg.Error)
+        self.problem = sentence(error) if is_of_database else str(error) or type(error).__name__
+        self._metrics.intake.journal_failures.inc()
+        self._drop_connection()
+        if is_first:
+            told = None if is_of_database else error
+            log.warning("predictions stay in the journal for now: %s", self.problem, exc_info=told)
+
+    def _move_and_count(self) -> None:
+        try:
+            self._move()
+        finally:
+            self._metrics.intake.journal_bytes.set(self.journal.backlog_bytes())
 
     def _move(self) -> None:
         self.journal.rotate()

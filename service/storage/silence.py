@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -22,6 +23,7 @@ LONGEST = 60.0
 LOOK_SECONDS = 0.5
 
 Connection = psycopg.Connection[Any]
+log = logging.getLogger("ratchet.service")
 
 
 class SilenceWatch:
@@ -84,10 +86,16 @@ class SilenceWatch:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            self._cancel_late()
-            if self._silent is not None or self._waiting(PATIENCE):
-                self._silent = self._ask()
-                self._cut_off(LONGEST if self._silent is None else PATIENCE)
+            try:
+                self._look()
+            except Exception:  # no free file descriptor, say: without this watch nobody would be let in again
+                log.exception("whether the database is silent could not be looked at; it is again, soon")
+
+    def _look(self) -> None:
+        self._cancel_late()
+        if self._silent is not None or self._waiting(PATIENCE):
+            self._silent = self._ask()
+            self._cut_off(LONGEST if self._silent is None else PATIENCE)
 
     def _waiting(self, seconds: float) -> list[Connection]:
         """Connections whose work has waited for longer."""

@@ -55,6 +55,7 @@ class HangWatch:
         self._loop_thread = loop_thread
         self._end = end
         self._told: set[tuple[int, str, int]] = set()
+        self._lost_threads = False
         self._stopping = threading.Event()
         self._crash_file: IO[str] | None = None
         self._thread = threading.Thread(target=self._run, name="hang-watch", daemon=True)
@@ -62,7 +63,7 @@ class HangWatch:
     @property
     def has_lost_threads(self) -> bool:
         """Whether a thread hangs that will never end, and so would keep the process from ending."""
-        return bool(self._told)
+        return self._lost_threads
 
     def start(self) -> None:
         """Begin to watch."""
@@ -88,23 +89,28 @@ class HangWatch:
             key = (activity.thread, activity.use_case, activity.version)
             hangs = activity.doing == ANSWERING and activity.seconds > ANSWER_SECONDS
             if hangs and key not in self._told:
-                self._told.add(key)
+                self._lost_threads = True
                 self._note(activity)
+                self._told.add(key)
 
     def _run(self) -> None:
         while not self._stopping.wait(CHECK_SECONDS):
             if self._crash_file is not None:
                 faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True, file=self._crash_file)
-            self.check()
+            try:
+                self.check()
+            except Exception:  # a full disk, say; without this watch the process would be taken for frozen
+                log.exception("what runs could not be looked at, or noted; it is again, soon")
 
     def _note(self, activity: Activity) -> None:
         reason = f"it hangs: answering by it took more than {ANSWER_SECONDS:g} s"
         log.error("version %d of %s hangs while it answers", activity.version, activity.use_case)
         # Before others can act on the trouble: who waits for the version is told by whoever gives it up.
         self._give_up(activity.use_case, activity.version, reason)
-        self._troubles.add(
-            Trouble(activity.use_case, activity.version, HANG, WORDS[ANSWERING], time.time(), reason)
-        )
-        if activity.thread == self._loop_thread:
-            log.error("the event loop hangs with it; this worker ends, and is started anew")
-            self._end(EXIT_HUNG)
+        trouble = Trouble(activity.use_case, activity.version, HANG, WORDS[ANSWERING], time.time(), reason)
+        try:
+            self._troubles.add(trouble)
+        finally:
+            if activity.thread == self._loop_thread:
+                log.error("the event loop hangs with it; this worker ends, and is started anew")
+                self._end(EXIT_HUNG)
