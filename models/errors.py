@@ -222,7 +222,8 @@ class CannotLoadNow(ModelError):
     """A version that this machine cannot load now, for what it lacks; nothing is wrong with the version."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__(f"it cannot be loaded now: {type(error).__name__}: {error}")
+        words = filter(None, (type(error).__name__, str(error)))
+        super().__init__(f"it cannot be loaded now: {': '.join(words)}")
 
 
 class ArtifactDamaged(ArtifactError):

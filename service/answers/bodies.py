@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -11,6 +12,9 @@ from configs.near_names import nearest
 from features.files.readers.repeated_keys import describe_repeated, find_repeated
 from features.records.error_messages import describe
 from service.errors import Invalid, NotJson, RepeatedKey
+
+MOST_KEYS = 100
+"""Of a body, so many are compared with what may have been meant, so that thousands hold nobody up."""
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def listed(content: dict[str, Any], key: str, most: int) -> list[Any]:
     """
     allowed = f"a list of 1 to {most}"
     if key not in content:
-        near = nearest(key, content)
+        near = nearest(key, islice(content, MOST_KEYS))
         got = "" if near is None else f", got '{near}'"
         raise Invalid(f"field '{key}': missing{got}; allowed: {allowed}")
     value = content[key]

@@ -28,14 +28,12 @@ from features.records.fields import Field
 from features.records.ids import is_plain_id, read_id
 from features.records.scalars.numbers import load_numbers
 from features.records.scalars.texts import load_words
-from service.answers.bodies import ensure_no_key_twice, listed, parse_object
+from service.answers.bodies import MOST_KEYS, ensure_no_key_twice, listed, parse_object
 from service.answers.record_types import BYTES, request_type
 from service.errors import SHOWN, Invalid
 
 SMALL_PICTURE = 64 * 64 * 3
 """Numbers of a shape, up to which a picture is decoded in a fraction of a millisecond."""
-MOST_KEYS = 100
-"""Of a body, so many are compared with what may have been meant, so that thousands hold nobody up."""
 _AS_SENT = frozenset({"number", "integer", "boolean", "category", "text", "image"})
 _NEGATIVE_ZERO = (b":-0.0,", b":-0.0}")
 _REFUSED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)

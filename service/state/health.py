@@ -221,8 +221,11 @@ def _registry_error(watcher: Watcher, registry: AliasReader, names: list[str]) -
 
 def _read_log(mover: JournalMover) -> LogFacts:
     journal = mover.journal
-    free = shutil.disk_usage(journal.root).free
+    try:
+        free, backlog = shutil.disk_usage(journal.root).free, journal.backlog_bytes()
+    except OSError as error:
+        return LogFacts(0, f"the log of predictions cannot be read: {error}")
     full = (
         f"{free / 1e6:.0f} MB are free where predictions are logged; make room" if free < LEAST_DISK else None
     )
-    return LogFacts(journal.backlog_bytes(), full or mover.problem)
+    return LogFacts(backlog, full or mover.problem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
+from models.errors import CannotLoadNow
 from service.answers.slot import Postponed
 
 FIRST_SECONDS = 2.0
@@ -21,9 +22,20 @@ def postpone(error: Exception, before: Postponed | None) -> Postponed:
     failures = 1 if before is None else before.failures + 1
     seconds = min(MOST_SECONDS, FIRST_SECONDS if before is None else 2 * before.seconds)
     return Postponed(
-        problem=f"{type(error).__name__}: {error}",
+        problem=_words(error),
         failures=failures,
         seconds=seconds,
         due=monotonic() + seconds,
         next_try=datetime.now(UTC) + timedelta(seconds=seconds),
     )
+
+
+def _words(error: BaseException) -> str:
+    """What the machine lacks.
+
+    >>> _words(CannotLoadNow(MemoryError())), _words(MemoryError("for 2 GB"))
+    ('it cannot be loaded now: MemoryError', 'MemoryError: for 2 GB')
+    """
+    if isinstance(error, CannotLoadNow):
+        return str(error)
+    return ": ".join(filter(None, (type(error).__name__, str(error))))

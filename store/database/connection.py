@@ -65,7 +65,7 @@ def database_url(settings: Settings) -> str:
     """Address of the database: `RATCHET_DATABASE_URL`, else that of the embedded server.
 
     Raises:
-        DatabaseUnavailable: neither is known.
+        DatabaseUnavailable: neither is known, or can be read now.
     """
     if settings.database_url is not None:
         return settings.database_url
@@ -76,6 +76,10 @@ def database_url(settings: Settings) -> str:
             f"no database: RATCHET_DATABASE_URL is not set and none was started in {settings.home}; "
             "start one with `ratchet up`"
         ) from None
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"where the database of {settings.home} is cannot be read: {error}"
+        ) from error
 
 
 def connect(

@@ -161,3 +161,14 @@ def test_a_hang_that_could_not_be_noted_on_a_full_disk_is_noted_later(
         mark[0] = 0
         watch.stop()
     assert len(troubles.content().splitlines()) == 1
+
+
+def test_health_says_what_it_could_not_read(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise lacks()
+
+    monkeypatch.setattr(service.worker.mover.journal, "backlog_bytes", fails)
+    health = service.get("/health")
+    assert health.status_code == 200
+    told = health.json()
+    assert "Too many open files" in told["journal"]["problem"]

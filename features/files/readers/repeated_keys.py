@@ -78,9 +78,12 @@ def _mark(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) == len(pairs):
         return read
-    names = [name for name, _ in pairs]
-    marked = _Repeating(read)
-    marked.key = next(name for place, name in enumerate(names) if name in names[:place])
+    marked, seen = _Repeating(read), set[str]()
+    for name, _ in pairs:
+        if name in seen:
+            marked.key = name
+            break
+        seen.add(name)
     return marked
 
 

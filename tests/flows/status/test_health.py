@@ -60,6 +60,10 @@ def test_a_version_that_is_refused_is_told_with_what_answers() -> None:
     )
     nothing = {**EMPTY, "refused": {"1": "damaged"}}
     assert problem_of(nothing) == "it refuses version 1: damaged; nothing answers"
+    awaited = {"version": 1, "postponed": {"2": {"problem": "MemoryError", "failures": 3}}}
+    assert (
+        problem_of(awaited) == "it cannot load version 2 now, and tries again: MemoryError; version 1 answers"
+    )
     assert problem_of({**WELL, "problem": "the alias is gone"}) == "the alias is gone; version 2 answers"
     assert [problem_of(told) for told in (WELL, EMPTY, None)] == [None, None, None]
 

@@ -17,7 +17,7 @@ from configs.settings import CHECKOUT
 from features.records.contract import LabelContract, RecordContract
 from features.records.example import example_record
 from features.records.times import is_regular_time
-from service.answers import requests
+from service.answers import bodies, requests
 from service.answers.requests import RequestReader
 from service.errors import Invalid, NotJson, ServiceError
 
@@ -245,10 +245,13 @@ def test_other_keys_beside_the_records_are_the_caller_s_own() -> None:
 def test_a_body_of_thousands_of_keys_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
 
-    def nearest(name: str, _allowed: Any) -> None:
-        compared.append(name)
+    def nearest(_name: str, allowed: Any) -> None:
+        compared.extend(allowed)
 
-    monkeypatch.setattr(requests, "nearest", nearest)
-    body = dump({"records": [VALID], **{f"key{number}": 1 for number in range(20_000)}})
-    assert reader().read(body).count == 1
+    for module in (requests, bodies):
+        monkeypatch.setattr(module, "nearest", nearest)
+    many = {f"key{number}": 1 for number in range(20_000)}
+    assert reader().read(dump({"records": [VALID], **many})).count == 1
+    with pytest.raises(Invalid, match="field 'records': missing"):
+        reader().read(dump(many))
     assert len(compared) < 1_000

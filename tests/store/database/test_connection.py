@@ -47,6 +47,17 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_an_address_that_cannot_be_read_now_is_a_database_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks(*_: object, **__: object) -> str:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_text", lacks)
+    with pytest.raises(DatabaseUnavailable, match="Too many open files"):
+        database_url(read_settings({"RATCHET_HOME": str(tmp_path)}))
+
+
 def test_sessions_speak_utc(database_url: str) -> None:
     with connect(database_url) as conn:
         assert conn.execute("SHOW timezone").fetchone() == ("UTC",)

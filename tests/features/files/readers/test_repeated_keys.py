@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.files.readers.repeated_keys import find_repeated
+from features.files.readers.repeated_keys import _mark, _Repeating, find_repeated
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,23 @@ def test_it_is_found_exactly_where_python_s_own_parser_sees_it(value: Any, apart
 
     read = json.loads(text, object_pairs_hook=look)
     assert (find_repeated(text.encode(), read) is not None) == any(seen)
+
+
+class Counted(str):
+    """A name that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_an_object_of_thousands_of_keys_holds_nobody_up() -> None:
+    names = [Counted(f"key{number}") for number in range(2000)]
+    marked = _mark([(name, 1) for name in (*names, Counted("key1999"))])
+    assert isinstance(marked, _Repeating)
+    assert marked.key == "key1999"
+    assert Counted.compared < 20 * len(names)
