@@ -128,7 +128,7 @@ class Presence:
     def _try(self, work: Work) -> None:
         try:
             self._database.run(work)
-        except (DatabaseAway, psycopg.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - it is told, and what is said later is to be heard
             cause = error.__cause__ if isinstance(error, DatabaseAway) else error
             if isinstance(cause, UNREACHED):
                 self._note_cut_off(sentence(cause))

@@ -14,6 +14,7 @@ import pytest
 
 from configs.api_keys import add_key, remove_key
 from service.http.key_ring import KeyRing
+from service.replicas import presence as presence_module
 from service.state import gauges
 from service.storage import silence
 from service.storage.journal_mover import JournalMover
@@ -172,3 +173,16 @@ def test_health_says_what_it_could_not_read(service: Service, monkeypatch: pytes
     assert health.status_code == 200
     told = health.json()
     assert "Too many open files" in told["journal"]["problem"]
+
+
+def test_a_worker_says_again_what_it_serves(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    presence = service.worker.presence
+    beat = Failing(presence_module.beat, MemoryError())
+    said = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(presence_module, "beat", beat)
+        presence.tell()
+        assert beat.failed.wait(10)
+        patch.setattr(presence_module, "beat", lambda *_args, **_named: said.set())
+        presence.tell()
+        assert said.wait(10)
