@@ -207,9 +207,9 @@ class Slot:
         """Forget that; it was loaded, or is refused."""
         self.postponed = {one: told for one, told in self.postponed.items() if one != version}
 
-    def settle(self) -> None:
-        """Await nothing: what is to serve does."""
-        self.postponed = {}
+    def await_only(self, version: int | None) -> None:
+        """Await this version and no other, or none: what is to serve does."""
+        self.postponed = {one: told for one, told in self.postponed.items() if one == version}
 
     def try_beside(self, canary: ServedVersion | None, route: Beside | None) -> None:
         """Have a version answer some of the records beside the one that serves; None: none does."""

@@ -223,8 +223,8 @@ class Watcher:
             if version is None:
                 continue
             is_served = slot.current is not None and slot.current.version == version
-            if is_served:
-                slot.settle()
+            if slot.current is not None:
+                slot.await_only(None if is_served else version)
             if slot.may_try(version) and not is_served:
                 self._move_to(slot, version)
                 self._moves.follow(name, self._note_external(name, version))
@@ -285,7 +285,7 @@ class Watcher:
                 log.warning("%s stays at version %d: %s", slot.name, current.version, error.message)
                 return
         if _is(current, version, digest):
-            slot.settle()
+            slot.await_only(None)
             return
         try:
             if previous is not None and _is(previous, version, digest):
@@ -299,7 +299,7 @@ class Watcher:
             self._note_failure(slot, version, error)
             return
         self._take_up(slot, served)
-        slot.settle()
+        slot.await_only(None)
         self._station.metrics.swaps.seconds.labels(slot.name).observe(monotonic() - started)
         self._station.loader.remember(served)
         try:

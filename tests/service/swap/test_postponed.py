@@ -20,7 +20,7 @@ from service.swap import postponing
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService
 from tests.service.swap.test_chain import StartChained, second, told
 from tests.service.swap.test_chain import start_chained as start_chained
-from tests.service.swap.test_watcher import promote, refusals, version_of, wait_for
+from tests.service.swap.test_watcher import damage_answers, promote, refusals, version_of, wait_for
 
 SERVED = ("digits",)
 
@@ -248,4 +248,23 @@ def test_a_version_that_serves_stays_where_it_is_looked_at_while_memory_is_taken
     assert set(slot.postponed) == {3, 2}
     assert refusals(conn) == []
     assert registry.downloads == [("digits", 1)]
+    assert version_of(service) == 1
+
+
+def test_what_is_production_no_more_is_not_awaited_where_the_next_is_refused(
+    service: Service,
+    registry: FolderRegistry,
+    conn: psycopg.Connection,
+    lacking: Lacking,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postponing, "FIRST_SECONDS", 1000.0)
+    registry.add(DIGITS, 2)
+    with lacking(no_room()):
+        promote(conn, registry, 2)
+        wait_for(lambda: bool(postponed(service)))
+    damage_answers(registry.add(DIGITS, 3))
+    promote(conn, registry, 3)
+    wait_for(lambda: 3 in service.worker.slots["digits"].refused)
+    wait_for(lambda: not postponed(service))
     assert version_of(service) == 1
