@@ -128,7 +128,9 @@ class Worker:
             decoding=self.decoding,
         )
         unfit = Unfit(self.troubles, shared.loop)
-        self.hang_watch = HangWatch(self.marks, self.troubles, unfit.note_hang, threading.get_ident())
+        self.hang_watch = HangWatch(
+            self.marks, self.troubles, unfit.note_hang, threading.get_ident(), self.job_loop.lose
+        )
         self.hang_watch.start()
         self.watcher = self._make_watcher(shared, unfit)
         self.readiness = Readiness(self.slots, self.watcher)

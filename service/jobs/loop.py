@@ -72,11 +72,29 @@ class JobLoop:
         self._freed_at = self._expired_at = -EXPIRE_SECONDS
         self._stopping = threading.Event()
         self._notices = NoticeWait()
-        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._thread = self._make_thread()
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def lose(self, thread: int) -> None:
+        """Go on in another thread where this is the loop's, and hangs by a version.
+
+        Its jobs are free again when their lease ends; should it come back, it answers nobody.
+        """
+        if thread == self._thread.ident and not self._stopping.is_set():
+            log.error("the jobs in hand are left behind; others are answered in a new thread")
+            self._thread = self._make_thread()
+            self._thread.start()
+
+    def _make_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether this thread is to end: all are, or another one has its work."""
+        return self._stopping.is_set() or threading.current_thread() is not self._thread
 
     def stop(self, timeout: float) -> None:
         """Finish the batch in hand and end; waits at most `timeout` seconds."""
@@ -85,7 +103,7 @@ class JobLoop:
 
     def _run(self) -> None:
         is_away = False
-        while not self._stopping.is_set():
+        while not self._is_over:
             try:
                 with self._database.open_session() as conn:
                     is_away = False
@@ -104,7 +122,7 @@ class JobLoop:
         if hears:
             conn.execute(f"LISTEN {jobs.CHANNEL}")
         max_jobs = MOST_JOBS
-        while not self._stopping.is_set():
+        while not self._is_over:
             self._free_and_expire(conn)
             began, request_batches = monotonic(), self._request_batches()
             # Every use case has its turn, however long the queue of another is.
@@ -138,7 +156,7 @@ class JobLoop:
     def _answer_batch(self, conn: psycopg.Connection[Any], slot: Slot, max_jobs: int) -> int:
         """Answer at most `max_jobs` jobs of one use case; returns how many."""
         pipeline = slot.answering
-        if pipeline is None or self._stopping.is_set():
+        if pipeline is None or self._is_over:
             return 0
         if pipeline.reader.decodes_pictures:  # which take long, and others wait for their turn
             max_jobs = FEW_JOBS

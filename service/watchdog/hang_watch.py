@@ -38,6 +38,7 @@ class HangWatch:
         marks: of this process.
         troubles: where a hang is noted, for the other workers and those to come.
         give_up: has the version serve no more, and whoever waits for it told.
+        lose: told the thread that will not come back, to have its work go on in another one.
         loop_thread: `threading.get_ident()` of the event loop.
     """
 
@@ -47,12 +48,14 @@ class HangWatch:
         troubles: Troubles,
         give_up: GiveUp,
         loop_thread: int,
+        lose: Callable[[int], None] = lambda _thread: None,
         end: Callable[[int], None] = os._exit,
     ) -> None:
         self._marks = marks
         self._troubles = troubles
         self._give_up = give_up
         self._loop_thread = loop_thread
+        self._lose = lose
         self._end = end
         self._told: set[tuple[int, str, int]] = set()
         self._lost_threads = False
@@ -90,6 +93,7 @@ class HangWatch:
             hangs = activity.doing == ANSWERING and activity.seconds > ANSWER_SECONDS
             if hangs and key not in self._told:
                 self._lost_threads = True
+                self._lose(activity.thread)
                 self._note(activity)
                 self._told.add(key)
 

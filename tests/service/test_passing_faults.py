@@ -148,7 +148,7 @@ def test_a_hang_that_could_not_be_noted_on_a_full_disk_is_noted_later(
     failing = Failing(troubles.add, lacks(errno.ENOSPC))
     monkeypatch.setattr(troubles, "add", failing)
     loop_thread = threading.get_ident() if on_loop else 0
-    watch = HangWatch(marks, troubles, lambda *_: None, loop_thread, ended.append)
+    watch = HangWatch(marks, troubles, lambda *_: None, loop_thread, end=ended.append)
     mark = marks.begin(ANSWERING, "digits", 2)
     time.sleep(0.02)
     watch.start()
