@@ -23,6 +23,7 @@ from service.watchdog import hang_watch
 from service.watchdog.activity import ANSWERING, ActivityMarks
 from service.watchdog.hang_watch import EXIT_HUNG, HangWatch
 from service.watchdog.troubles import Troubles
+from store import service_replicas
 from store.errors import DatabaseUnavailable
 from tests.service.conftest import USE_CASES, Service, record_of
 from tests.service.swap.test_watcher import wait_for
@@ -177,7 +178,7 @@ def test_health_says_what_it_could_not_read(service: Service, monkeypatch: pytes
 
 def test_a_worker_says_again_what_it_serves(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     presence = service.worker.presence
-    beat = Failing(presence_module.beat, MemoryError())
+    beat = Failing(service_replicas.beat, MemoryError())
     said = threading.Event()
     with monkeypatch.context() as patch:
         patch.setattr(presence_module, "beat", beat)
