@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import gc
 import importlib
-import importlib.util
 import logging
 import os
 import runpy
@@ -29,6 +28,7 @@ from typing import NoReturn
 from flows.mirroring.priority import step_behind
 from flows.warm import wire
 from flows.warm.freshness import Stamps, is_fresh, stamps, told_apart
+from models.absent_packages import OF_MLFLOW, note_absent
 
 PRELOADED = (
     "prefect.flow_engine",
@@ -51,9 +51,6 @@ READ_ONCE = (
 )
 """Functions that read for a second which packages are installed, and remember it; MLflow's by itself would be
 called in each run."""
-LOOKED_FOR = ("dbruntime",)
-"""What MLflow's client tries to import several times before each of the 40 requests of a retrain, to tell
-whether Databricks runs it; not installed, it is looked for in all folders each time."""
 REQUEST_SECONDS = 5.0
 STALE = 3
 """Exit code of one that has imported other code than lies on disk now."""
@@ -245,7 +242,7 @@ def main(preloaded: Sequence[str] = PRELOADED, read_once: Sequence[tuple[str, st
         importlib.import_module(name)
     for module, function in read_once:
         getattr(importlib.import_module(module), function, lambda: None)()
-    note_absent(LOOKED_FOR)
+    note_absent(OF_MLFLOW)  # when one is installed, this process is stale
     gc.collect()
     gc.freeze()  # what is imported is not gone through again in each fork, which would copy its pages
     worker = os.dup(0)
@@ -256,13 +253,6 @@ def main(preloaded: Sequence[str] = PRELOADED, read_once: Sequence[tuple[str, st
     os.close(worker)
     libraries = {name: value for name, value in os.environ.items() if name not in begun_with}
     _run(task, libraries)
-
-
-def note_absent(names: Sequence[str]) -> None:
-    """Have those that are not installed fail to import at once. When one is, this process is stale."""
-    for name in names:
-        if name not in sys.modules and importlib.util.find_spec(name) is None:
-            sys.modules[name] = None  # type: ignore[assignment]
 
 
 def _run(task: Task, libraries: Mapping[str, str]) -> None:

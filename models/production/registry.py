@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.absent_packages import OF_MLFLOW, note_absent
 from models.errors import ArtifactError, RegistryUnavailable, UnknownVersion
 from models.production.contract import GREATEST_VERSION, Alias, RunFacts, Version
 from models.versions.cache import fetch_artifact
@@ -287,6 +288,7 @@ class Registry:
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
 
+        note_absent(OF_MLFLOW)
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 
 

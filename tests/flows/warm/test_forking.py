@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import signal
 import subprocess
@@ -19,7 +17,7 @@ import pytest
 from configs.settings import CHECKOUT
 from flows.mirroring.priority import RUNS_NICENESS
 from flows.warm.freshness import is_fresh, stamps, told_apart
-from flows.warm.server import LOOKED_FOR, PRELOADED, STALE, note_absent
+from flows.warm.server import PRELOADED, STALE
 from flows.warm.wire import SOCKET
 from tests.flows.warm.task import ENDED_BY_TERM, REFUSED
 
@@ -289,25 +287,3 @@ def test_what_flow_runs_are_forked_from_has_one_thread_and_no_network() -> None:
         "found = unwanted & sys.modules.keys()\n"
         "assert not found, found"
     )
-
-
-def test_what_is_not_installed_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "json", json)
-    names = ("no_such_package", "json", "tomllib")
-    monkeypatch.delitem(sys.modules, "tomllib", raising=False)
-    monkeypatch.setitem(sys.modules, "no_such_package", None)  # taken away again in the end
-    del sys.modules["no_such_package"]
-    note_absent(names)
-    assert sys.modules["no_such_package"] is None
-    assert sys.modules["json"] is json
-    assert "tomllib" not in sys.modules, "it is installed, and imported when it is needed"
-    with pytest.raises(ImportError):
-        importlib.import_module("no_such_package")
-    assert stamps(), "modules that are none have no file"
-
-
-def test_what_is_looked_for_is_what_mlflow_asks_for() -> None:
-    from mlflow.utils import databricks_utils
-
-    source = Path(databricks_utils.__file__).read_text(encoding="utf-8")
-    assert all(source.count(f"from {name}") > 1 for name in LOOKED_FOR)
