@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from features.records.contract import Columns
 from flows.context import LoopContext
 from flows.retrain.held_run import HeldRun
@@ -31,7 +33,7 @@ from models.shadows.recipes import recipe_digest
 from models.shadows.record import Record
 from models.shadows.scoring import MOST_ROWS, Serving, Shadow, score_period
 from models.versions.artifact import artifact_digest
-from models.versions.members import member_answers
+from models.versions.members import load_members
 from models.versions.predictor import Answers, Predictor
 from store.feedback.rows import FeedbackRows
 from store.feedback.sources import deciding_sources, held_sources
@@ -259,8 +261,12 @@ def _members(folder: Path, predictor: Predictor, columns: Columns) -> dict[str, 
     """What each member of a blend says by itself."""
     if not predictor.manifest.members:
         return {}
-    answers = member_answers(folder, predictor.encode(columns))
-    return {name: predictor.answers(probabilities) for name, probabilities in answers.items()}
+    members = load_members(folder, predictor.manifest)
+    parts = [
+        {name: member.predict_proba(x) for name, member in members.items()}
+        for x in predictor.encode_in_parts(columns)
+    ]
+    return {name: predictor.answers(np.concatenate([part[name] for part in parts])) for name in members}
 
 
 def _serving(production: Production, standing: Standing, columns: Columns) -> Serving | None:

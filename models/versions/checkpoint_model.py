@@ -22,7 +22,7 @@ from models.estimators.checkpoints import FILE, Checkpoints, read_checkpoint
 from models.estimators.contract import Estimator, Resumable
 from models.estimators.labels_and_thresholds import threshold_array
 from models.versions.artifact import Frozen, read_document, read_encoder, write_encoder, write_json
-from models.versions.predictor import Answers
+from models.versions.predictor import Answers, encoded_in_parts
 
 FIT = "fit.json"
 
@@ -66,7 +66,8 @@ class CheckpointModel:
 
     def predict(self, columns: Columns) -> Answers:
         """Answers for n checked records."""
-        probabilities = self.estimator.predict_proba(self.encoder.encode(columns))
+        parts = encoded_in_parts(self.encoder.encode, columns, self.encoder.input_shape)
+        probabilities = np.concatenate([self.estimator.predict_proba(x) for x in parts])
         return Answers(self.classes, probabilities, self.thresholds, self.use_case.target.separator)
 
 

@@ -6,6 +6,7 @@ TensorFlow nor CatBoost nor scikit-learn nor pandas.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -91,6 +92,23 @@ class Answers:
         return scores
 
 
+def encoded_in_parts(
+    encode: Callable[[Columns], Features], columns: Columns, row_shape: Sequence[int]
+) -> Iterator[Features]:
+    """Numbers of n checked records, no more at a time than a part holds: of wide rows all would be too many.
+
+    Args:
+        encode: of an encoder.
+        row_shape: of an encoded row.
+    """
+    rows, step = row_count(columns), part_rows(row_shape)
+    if rows <= step:
+        yield encode(columns)
+        return
+    for start in range(0, rows, step):
+        yield encode(take(columns, slice(start, start + step)))
+
+
 class Predictor:
     """One loaded version; safe to use from many threads."""
 
@@ -171,16 +189,14 @@ class Predictor:
         Raises:
             NoProbabilities: what the version gave are none.
         """
-        rows, step = row_count(columns), part_rows(self.manifest.input_shape)
-        parts = [
-            self._predict(columns if rows <= step else take(columns, slice(start, start + step)))
-            for start in range(0, max(1, rows), step)
-        ]
+        parts = [self._answer(x) for x in self.encode_in_parts(columns)]
         return self.answers(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
-    def _predict(self, columns: Columns) -> NDArray[np.float32]:
-        """Probabilities of n checked records, shape (n, classes), all of which are encoded at once."""
-        x = self.encode(columns)
+    def encode_in_parts(self, columns: Columns) -> Iterator[Features]:
+        """Numbers of n checked records, no more at a time than a part holds."""
+        return encoded_in_parts(self.encode, columns, self.manifest.input_shape)
+
+    def _answer(self, x: Features) -> NDArray[np.float32]:
         probabilities = self.run(x)
         self.ensure_probabilities(probabilities, len(x))
         return probabilities

@@ -11,6 +11,8 @@ from configs.loading import load_use_cases
 from configs.schema import ModelConfig, UseCase
 from configs.settings import CHECKOUT
 from models.errors import ArtifactError, TrainingStopped
+from models.estimators import arrays
+from models.estimators.arrays import Features
 from models.estimators.checkpoints import FILE
 from models.estimators.fit_watch import SilentWatch
 from models.versions.checkpoint_model import load_checkpoint
@@ -38,7 +40,9 @@ class Stops(SilentWatch):
 
 
 @pytest.mark.parametrize("estimator", ["linear_text", "keras_mixed", "keras_cnn"])
-def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(estimator: str, tmp_path: Path) -> None:
+def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(
+    estimator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use_case = tiny(BY_ESTIMATOR[estimator])
     columns, labels = make_columns(use_case, 120, seed=1)
     with pytest.raises(TrainingStopped):
@@ -52,6 +56,19 @@ def test_a_checkpoint_answers_as_a_fit_of_as_many_epochs(estimator: str, tmp_pat
     answers = load_checkpoint(tmp_path / "a" / FILE).predict(held_out)
     np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
     assert (answers.classes, len(answers.labels)) == (twin.classes, 20)
+    width = int(np.prod(twin.encoder.input_shape))
+    monkeypatch.setattr(arrays, "PART_BYTES", 3 * 4 * width)  # as of rows that are too wide for all at once
+    asked: list[int] = []
+    answer = model.estimator.predict_proba
+
+    def counting(x: Features) -> Features:
+        asked.append(len(x))
+        return answer(x)
+
+    monkeypatch.setattr(model.estimator, "predict_proba", counting)
+    parts = model.predict(held_out).probabilities
+    assert asked == [3] * 6 + [2]
+    np.testing.assert_allclose(parts, expected, atol=1e-5)
     assert (answers.thresholds is not None) == (use_case.target.task == "multilabel")
 
 
