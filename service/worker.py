@@ -50,6 +50,7 @@ from service.swap.unfit import Unfit
 from service.swap.watcher import JOURNAL_CHANNEL, Watcher
 from service.watchdog.activity import ActivityMarks
 from service.watchdog.hang_watch import HangWatch
+from service.watchdog.lost_threads import ReplacingPool
 from service.watchdog.troubles import Troubles
 from service.worker_parts import Parts
 from store.predictions.journal import Journal
@@ -129,7 +130,7 @@ class Worker:
         )
         unfit = Unfit(self.troubles, shared.loop)
         self.hang_watch = HangWatch(
-            self.marks, self.troubles, unfit.note_hang, threading.get_ident(), self.job_loop.lose
+            self.marks, self.troubles, unfit.note_hang, threading.get_ident(), self._lose
         )
         self.hang_watch.start()
         self.watcher = self._make_watcher(shared, unfit)
@@ -184,8 +185,15 @@ class Worker:
     def _start_threads(self) -> None:
         """Blocking work of the routes, batches, and shares of batches wait for one another in that order."""
         self._blocking = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking")
-        self._batches = ThreadPoolExecutor(THREADS_A_SLOT * len(self.slots), thread_name_prefix="model")
-        self._shares = ThreadPoolExecutor(max(1, _share_threads()), thread_name_prefix="share")
+        self._batches = ReplacingPool(THREADS_A_SLOT * len(self.slots), thread_name_prefix="model")
+        self._shares = ReplacingPool(max(1, _share_threads()), thread_name_prefix="share")
+
+    def _lose(self, thread: int) -> None:
+        """Have the work of a thread that hangs go on in another one."""
+        self.job_loop.lose(thread)
+        if self._batches.holds(thread):
+            self._batches.replace()
+            self._shares.replace(max(1, _share_threads()))  # to which it may have lent some of its batch
 
     def _make_watcher(self, shared: SharedResources, unfit: Unfit) -> Watcher:
         loader = Loader(self.registry, model_cache(self.settings.home), shared, self.database, self.troubles)

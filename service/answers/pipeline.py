@@ -56,8 +56,11 @@ class BatchThreads:
         if shares < 2:
             return predictor.run(x)
         first, *others = np.array_split(x, shares)
-        lent = [self.pool.submit(predictor.run, part) for part in others]
-        return np.concatenate([predictor.run(first), *(share.result() for share in lent)])
+        lent = [(part, self.pool.submit(predictor.run, part)) for part in others]
+        done = [predictor.run(first)]
+        for part, share in lent:  # what nobody has begun, as another version keeps the threads, is done here
+            done.append(predictor.run(part) if share.cancel() else share.result())
+        return np.concatenate(done)
 
 
 @dataclass(frozen=True)

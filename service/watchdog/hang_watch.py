@@ -57,8 +57,10 @@ class HangWatch:
         self._loop_thread = loop_thread
         self._lose = lose
         self._end = end
+        self._lost: set[tuple[int, str, int]] = set()
+        """Threads that hang, each by a version."""
         self._told: set[tuple[int, str, int]] = set()
-        self._lost_threads = False
+        """Those of which it could be noted."""
         self._stopping = threading.Event()
         self._crash_file: IO[str] | None = None
         self._thread = threading.Thread(target=self._run, name="hang-watch", daemon=True)
@@ -66,7 +68,7 @@ class HangWatch:
     @property
     def has_lost_threads(self) -> bool:
         """Whether a thread hangs that will never end, and so would keep the process from ending."""
-        return self._lost_threads
+        return bool(self._lost)
 
     def start(self) -> None:
         """Begin to watch."""
@@ -92,8 +94,9 @@ class HangWatch:
             key = (activity.thread, activity.use_case, activity.version)
             hangs = activity.doing == ANSWERING and activity.seconds > ANSWER_SECONDS
             if hangs and key not in self._told:
-                self._lost_threads = True
-                self._lose(activity.thread)
+                if key not in self._lost:
+                    self._lost.add(key)
+                    self._lose(activity.thread)
                 self._note(activity)
                 self._told.add(key)
 

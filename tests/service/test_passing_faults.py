@@ -149,7 +149,8 @@ def test_a_hang_that_could_not_be_noted_on_a_full_disk_is_noted_later(
     failing = Failing(troubles.add, lacks(errno.ENOSPC))
     monkeypatch.setattr(troubles, "add", failing)
     loop_thread = threading.get_ident() if on_loop else 0
-    watch = HangWatch(marks, troubles, lambda *_: None, loop_thread, end=ended.append)
+    lost: list[int] = []
+    watch = HangWatch(marks, troubles, lambda *_: None, loop_thread, lost.append, ended.append)
     mark = marks.begin(ANSWERING, "digits", 2)
     time.sleep(0.02)
     watch.start()
@@ -163,6 +164,7 @@ def test_a_hang_that_could_not_be_noted_on_a_full_disk_is_noted_later(
         mark[0] = 0
         watch.stop()
     assert len(troubles.content().splitlines()) == 1
+    assert lost == [threading.get_ident()], "a thread is made up for once"
 
 
 def test_health_says_what_it_could_not_read(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from service.watchdog import hang_watch
+from service.worker import THREADS_A_SLOT
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.swap.test_watcher import promote, version_of, wait_for
 
@@ -154,3 +155,29 @@ def test_a_version_that_fails_now_and_then_is_kept(
     assert service.post("/v1/digits/model", b"").status_code == 405
     assert service.get("/v1/digits/model").json()["version"] == 2
     assert refused(service) == {}
+
+
+def test_versions_that_hang_one_after_the_other_leave_threads_for_the_next(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hang_watch, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(hang_watch, "CHECK_SECONDS", 0.1)
+    slot, leave = service.worker.slots["digits"], threading.Event()
+
+    def hang(x: Any) -> Any:
+        leave.wait(200)
+        return np.zeros((len(x), 10), np.float32)
+
+    try:
+        for version in range(2, 2 + THREADS_A_SLOT):
+            registry.add(DIGITS, version)
+            promote(conn, registry, version)
+            wait_for(lambda wanted=version: slot.serving().version == wanted)  # type: ignore[misc]
+            slot.serving().predictor._runner = hang
+            slot.serving().pipeline.batcher._row_seconds = 1.0  # answered in a thread
+            assert service.post("/v1/digits/predict", BODY).json()["error"]["code"] == "model_hangs"
+            wait_for(lambda: slot.serving().version == 1)
+        slot.serving().pipeline.batcher._row_seconds = 1.0
+        assert version_of(service) == 1
+    finally:
+        leave.set()
