@@ -1,4 +1,4 @@
-"""Large batches are computed in shares on other cores, and never wait for a core that another one keeps."""
+"""Threads in which a version hangs are made up for, and nobody waits for them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from models.versions.predictor import Predictor
 from service.answers.pipeline import SHARE_ROWS, BatchThreads
+from service.watchdog.lost_threads import ReplacingPool
 
 
 class Doubling:
@@ -49,3 +50,27 @@ def test_what_is_lent_to_a_thread_that_another_version_keeps_is_computed_here(
     assert len(answers) == 1, "it waits for a thread that does not come back"
     assert (answers[0] == 2 * x).all()
     assert "share" not in version.threads
+
+
+def test_a_pool_whose_threads_hang_goes_on_with_what_waits_already() -> None:
+    leave, begun = threading.Event(), threading.Event()
+    pool = ReplacingPool(1)
+
+    def hang() -> int:
+        begun.set()
+        leave.wait(200)
+        return threading.get_ident()
+
+    try:
+        hung = pool.submit(hang)
+        assert begun.wait(10)
+        waiting = pool.submit(threading.get_ident)
+        pool.replace()
+        other = waiting.result(10)
+        assert pool.holds(other)
+        assert not pool.holds(threading.get_ident())
+        leave.set()
+        assert hung.result(10) != other
+    finally:
+        leave.set()
+        pool.shutdown()
