@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.records.contract import Columns
+from features.encoders.contract import row_count
+from features.records.contract import Columns, take
 from models.errors import ModelError
 from models.versions.fit_failures import named_with_class, naming_estimator
 from models.versions.predictor import Answers, Predictor
@@ -75,10 +76,42 @@ def ask_all(
 def ask(model: Predictor, columns: Columns) -> Answers:
     """The answers of a model to rows of the configuration as it is now.
 
+    Where it serves it refuses records that do not fit the fields it learned from, such as those of a category
+    that was added since. Whatever it would make of such a row is no answer of its own: it gets one that knows
+    nothing of the record, its mean answer to the others.
+
     Raises:
-        ModelError: it reads a field that the configuration does not have, or has otherwise; or it does not
-            answer, or by what are no probabilities.
+        ModelError: it reads a field that the configuration does not have, or has otherwise; it refuses all of
+            the rows; or it does not answer, or by what are no probabilities.
     """
+    _ensure_same_types(model, columns)
+    refused = refused_rows(model, columns)
+    made = model.manifest
+    with naming_estimator(named_with_class(made.estimator, made.params), "answer held-out rows"):
+        if not refused:
+            return model.predict(columns)
+        count = row_count(columns)
+        if len(refused) == count:
+            raise ModelError(f"it refuses every row, for instance: {refused[min(refused)]}")
+        answered = np.ones(count, dtype=np.bool_)
+        answered[list(refused)] = False
+        answers = model.predict(take(columns, answered))
+        probabilities = np.empty((count, len(answers.classes)), dtype=np.float32)
+        probabilities[answered] = answers.probabilities
+        probabilities[~answered] = answers.probabilities.mean(axis=0)
+        return replace(answers, probabilities=probabilities)
+
+
+def refused_rows(model: Predictor, columns: Columns) -> dict[int, str]:
+    """Rows that a model refuses where it serves, and why: they do not fit the fields that it learned from."""
+    refused: dict[int, str] = {}
+    for field in model.use_case.record.fields:
+        if field.type != "image":  # of the same shape all levels fit
+            refused |= model.contract.fields[field.name].check_column(columns[field.name])
+    return refused
+
+
+def _ensure_same_types(model: Predictor, columns: Columns) -> None:
     for field in model.use_case.record.fields:
         if field.name not in columns:
             raise ModelError(f"it reads field '{field.name}', which the configuration no longer has")
@@ -88,6 +121,3 @@ def ask(model: Predictor, columns: Columns) -> Answers:
             raise ModelError(
                 f"it reads field '{field.name}' as {field.type}; the configuration has it otherwise"
             )
-    made = model.manifest
-    with naming_estimator(named_with_class(made.estimator, made.params), "answer held-out rows"):
-        return model.predict(columns)

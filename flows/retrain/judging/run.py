@@ -16,6 +16,7 @@ from flows.retrain.production import Production
 from flows.retrain.protection import UNCHOSEN, Protection
 from flows.retrain.shadows import NO_EVIDENCE, Evidence, record_gains
 from flows.retrain.training.challenger import Trained
+from models.gate.answers import refused_rows
 from models.gate.limits.costs import Costs, measure_costs
 from models.gate.sources import JudgedSources
 from models.streamed.sources import labels_of
@@ -70,7 +71,11 @@ def judge_all(
         costs=costs_of(context, rows, trained),
     )
     judgement = keep_configured(context.use_case, judgement)
-    notes = [protection.note, None if production.problem is None else COMPARED_ALL_THE_SAME]
+    notes = [
+        protection.note,
+        None if production.problem is None else COMPARED_ALL_THE_SAME,
+        _refused(production, judgement, rows),
+    ]
     decisions = {
         name: replace(
             one,
@@ -80,6 +85,19 @@ def judge_all(
         for name, one in judgement.decisions.items()
     }
     return replace(judgement, decisions=decisions)
+
+
+def _refused(production: Production, judgement: Judgement, rows: Frame) -> str | None:
+    """How many of the judged rows production refuses where it serves, and why."""
+    if production.predictor is None or judgement.answers.production is None:
+        return None
+    refused = refused_rows(production.predictor, rows.columns)
+    if not refused:
+        return None
+    return (
+        f"production refuses {len(refused)} of these rows where it serves, and counts on them as one that "
+        f"knows nothing of the record ({refused[min(refused)]})"
+    )
 
 
 def costs_of(context: LoopContext, rows: Frame, trained: Mapping[str, Trained]) -> dict[str, Costs]:

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from configs.schema import UseCase
+from features.records.contract import RecordContract
 from flows.drift.checking import check_use_case
 from flows.retrain import steps
 from flows.retrain.production import find_production
@@ -16,6 +18,7 @@ from models.gate.answers import ask_all
 from store.database.connection import connect
 from store.feedback.revisions.relabelling import LabelChanges, relabel_rows
 from store.ingest.files import ingest_file
+from tests.e2e.apples import write_apples
 from tests.flows.retrain.turns import Orchard
 
 pytestmark = pytest.mark.timeout(300)
@@ -73,6 +76,47 @@ def test_production_that_reads_a_retyped_field_otherwise_says_so(orchard: Orchar
     columns["weight"] = columns["colour"]
     error = ask_all(columns, ["good"], {}, predictor).production_error
     assert error == "it reads field 'weight' as number; the configuration has it otherwise"
+
+
+def test_rows_that_production_refuses_where_it_serves_are_no_answers_of_its(orchard: Orchard) -> None:
+    record = orchard.context.use_case.model_dump()["record"]
+    weight, colour = record["fields"]
+    wider = [weight, colour | {"categories": ["red", "green", "blue"]}]
+    new = changed(orchard, record=record | {"fields": wider})
+    path = new.context.settings.home / "blue.csv"
+    write_apples(path, 400, edge=0.5, seed=7)
+    path.write_text(path.read_text(encoding="utf-8").replace("green", "blue"), encoding="utf-8")
+    with connect(new.context.database_url) as conn:
+        ingest_file(conn, new.context.use_case, path)
+
+    predictor = find_production(new.context).predictor
+    assert predictor is not None
+    rows = [
+        {"weight": weight, "colour": colour} for weight, colour in ((0.9, "red"), (0.1, "blue"), (0.8, "red"))
+    ]
+    answers = ask_all(
+        RecordContract(new.context.use_case.record).check_records(rows).columns,
+        ["good", "poor", "good"],
+        {},
+        predictor,
+    )
+    assert answers.production is not None
+    known = answers.production.probabilities[[0, 2]]
+    assert np.allclose(answers.production.probabilities[1], known.mean(axis=0))
+
+    turn = new.retrain()
+    assert turn.outcome == "promoted", "blue apples are refused until another version serves"
+    assert "of these rows where it serves" in turn.decision.reason
+    assert "field 'colour': got 'blue' (text); allowed: one of 'red', 'green'" in turn.decision.reason
+
+
+def test_production_that_refuses_every_row_does_not_answer(orchard: Orchard) -> None:
+    predictor = find_production(orchard.context).predictor
+    assert predictor is not None
+    columns = predictor.contract.from_json(['{"weight": 0.7, "colour": "blue"}'])
+    error = ask_all(columns, ["good"], {}, predictor).production_error
+    assert error is not None
+    assert error.startswith("it refuses every row, for instance: field 'colour': got 'blue' (text); allowed:")
 
 
 def test_why_there_is_nothing_to_learn_from(orchard: Orchard, tmp_path: Path) -> None:
