@@ -19,7 +19,7 @@ import numpy as np
 from configs.schema import UseCase
 from features.encoders.contract import Encoder, row_count
 from features.pretrained.keeping import vectors_kept
-from features.records.contract import Columns, RecordContract, take
+from features.records.contract import CheckedRecords, Columns, RecordContract, take
 from features.records.stored_records import check_stored
 from flows.context import LoopContext
 from flows.drift.repeating import SEEN, seen_now
@@ -105,8 +105,9 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         records = recent_records(conn, use_case.name, since=None, **arrivals)
         recent = recent_labels(conn, use_case.name, **arrivals)
         current = check_stored(contract, [record for record, _ in records])
-        if left_out := len(records) - len(current.rows):
-            log.warning("%d of %d recent records are none that production can read", left_out, len(records))
+        unread = _unread(current, len(records))
+        if unread is not None:
+            log.warning("%s", unread)
         labelled = np.array([seq for _, seq in records], dtype=np.int64)
         looked_at = np.union1d(labelled[labelled > 0], recent.seq)
         learned = read_learned(context, conn, snapshot, contract, looked_at)
@@ -115,6 +116,9 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
             answers = judge_answers(use_case, artifact, learned, current.columns)
         compared = {"answers": answers, "labels": judge_labels(use_case, learned, *labels)}
         findings, html = _judge(use_case, artifact, learned, current.columns, compared, workdir)
+        if unread is not None:
+            told = replace(findings.data, reason=f"{findings.data.reason}; {unread}")
+            findings = replace(findings, data=told)
         check_id = record_check(
             conn,
             use_case.name,
@@ -125,6 +129,17 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         )
         conn.commit()
     return DriftReport(findings, html, number, check_id)
+
+
+def _unread(checked: CheckedRecords, count: int) -> str | None:
+    """How many of so many recent records nothing is compared of, as production refuses them, and why."""
+    left_out = count - len(checked.rows)
+    if not left_out:
+        return None
+    return (
+        f"{left_out} of {count} recent records are none that production can read, and are not compared "
+        f"({checked.problems[0].message})"
+    )
 
 
 def _judge(

@@ -78,7 +78,9 @@ def test_production_that_reads_a_retyped_field_otherwise_says_so(orchard: Orchar
     assert error == "it reads field 'weight' as number; the configuration has it otherwise"
 
 
-def test_rows_that_production_refuses_where_it_serves_are_no_answers_of_its(orchard: Orchard) -> None:
+def test_rows_that_production_refuses_where_it_serves_are_no_answers_of_its(
+    orchard: Orchard, tmp_path: Path
+) -> None:
     record = orchard.context.use_case.model_dump()["record"]
     weight, colour = record["fields"]
     wider = [weight, colour | {"categories": ["red", "green", "blue"]}]
@@ -103,6 +105,12 @@ def test_rows_that_production_refuses_where_it_serves_are_no_answers_of_its(orch
     assert answers.production is not None
     known = answers.production.probabilities[[0, 2]]
     assert np.allclose(answers.production.probabilities[1], known.mean(axis=0))
+
+    report = check_use_case(new.context, tmp_path)
+    assert report is not None
+    blue = path.read_text(encoding="utf-8").count("blue")
+    unread = f"{blue} of 400 recent records are none that production can read, and are not compared ("
+    assert unread + "field 'colour'" in report.decision.reason
 
     turn = new.retrain()
     assert turn.outcome == "promoted", "blue apples are refused until another version serves"
