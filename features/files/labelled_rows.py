@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from configs.near_names import misspelt
-from configs.schema import RecordConfig, UseCase
+from configs.schema import RecordConfig, TargetConfig, UseCase
 from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
 from features.files.layout import layout_of
@@ -68,25 +68,7 @@ class RowReader:
 
     def notes_of(self, source: Source) -> tuple[str, ...]:
         """What is said of columns that are not read, and nearly a field's that the file lacks."""
-        present = list(source.columns or ())
-        keys = (
-            self.record.time_column,
-            self.record.id_column,
-            self.record.group_key,
-            self.record.source_column,
-        )
-        read = {name for config in self.record.fields for name in columns_read(config, present)}
-        read |= {name for name in (self.target.column, *keys) if name is not None}
-        absent = [
-            config.source_column
-            for config in self.record.fields
-            if present and not set(columns_read(config, present)) & set(present)
-        ]
-        near = misspelt(absent, [name for name in present if name not in read], read)
-        return tuple(
-            f"column '{stray}' is not read; is '{name}' meant, which the file lacks?"
-            for name, stray in near.items()
-        )
+        return misspelt_columns(source, self.record, self.target)
 
     def read(self, batch: Batch) -> LabelledRows:
         """Check the rows of a batch."""
@@ -184,6 +166,26 @@ def require_columns(
         read = needed | {name for config in record.fields for name in columns_read(config, present)}
         hints = explain_missing(missing, present, has_no_header=has_no_header, read=read, values=values)
         raise MissingColumns(source.name, missing, present, hints, has_no_header=has_no_header)
+
+
+def misspelt_columns(source: Source, record: RecordConfig, target: TargetConfig) -> tuple[str, ...]:
+    """A sentence for each column that is not read, and nearly a field's that the file lacks."""
+    present = list(source.columns or ())
+    others = (
+        target.column, record.time_column, record.id_column, record.group_key, record.source_column
+    )  # fmt: skip
+    read = {name for config in record.fields for name in columns_read(config, present)}
+    read |= {name for name in others if name is not None}
+    absent = [
+        config.source_column
+        for config in record.fields
+        if present and not set(columns_read(config, present)) & set(present)
+    ]
+    near = misspelt(absent, [name for name in present if name not in read], read)
+    return tuple(
+        f"column '{stray}' is not read; is '{name}' meant, which the file lacks?"
+        for name, stray in near.items()
+    )
 
 
 def _join(reasons: dict[int, list[str]], more: dict[int, str]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from features.files.batches import Source
-from features.files.labelled_rows import require_columns
+from features.files.labelled_rows import misspelt_columns, require_columns
 from features.files.layout import layout_of
 from features.files.outputs import Formulas, join_parts
 from features.files.sources import open_source
@@ -51,6 +51,8 @@ class FileReport:
     seconds: float
     disarmed: int = 0
     """Cells of a CSV file that a spreadsheet would have computed, and that begin with an apostrophe now."""
+    notes: tuple[str, ...] = ()
+    """Columns that are not read, and nearly a field's that the file lacks."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -103,7 +105,9 @@ def predict_file(
     started = time.monotonic()
     parts = open_parts(path, output, version, ledger)
     with closing(open_source(path, layout_of(predictor.use_case))) as source:
-        require_columns(source, predictor.use_case.record, ())
+        use_case = predictor.use_case
+        require_columns(source, use_case.record, ())
+        notes = misspelt_columns(source, use_case.record, use_case.target)
         answered = _by_threads if by is None else _by_pool(by)
         for fraction in answered(predictor, source, parts):
             if progress is not None:
@@ -113,7 +117,16 @@ def predict_file(
     seconds = round(time.monotonic() - started, 3)
     rows, refused = parts.rows, parts.refused
     return FileReport(
-        path.name, str(output), version, rows, rows - refused, refused, parts.resumed, seconds, disarmed
+        path.name,
+        str(output),
+        version,
+        rows,
+        rows - refused,
+        refused,
+        parts.resumed,
+        seconds,
+        disarmed,
+        notes,
     )
 
 

@@ -68,7 +68,9 @@ def predict(
     if as_json:
         print_json(report.as_dict())
     else:
-        lines = {name: value for name, value in report.as_dict().items() if name != "file"}
+        lines = {name: value for name, value in report.as_dict().items() if name not in ("file", "notes")}
+        if report.notes:
+            lines["found"] = "; ".join(report.notes)
         result_console().print(facts(lines))
 
 

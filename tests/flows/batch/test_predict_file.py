@@ -268,3 +268,21 @@ def test_parts_whose_ids_differ_in_kind(tmp_path: Path) -> None:
 
 def test_the_output_is_named_after_the_file() -> None:
     assert default_output(Path("a/b.parquet")) == Path("a/b.predictions.parquet")
+
+
+def test_a_column_that_is_nearly_that_of_a_field_which_may_be_missing_is_told(tmp_path: Path) -> None:
+    fields = PLANS.record.fields
+    optional = fields[0].model_copy(update={"nullable": True})
+    record = PLANS.record.model_copy(update={"fields": (optional, *fields[1:])})
+    use_case = PLANS.model_copy(update={"record": record})
+    predictor = Predictor.load(make_artifact(tmp_path / "1", use_case, seed=1))
+    column = optional.source_column
+    rows = rows_of(5, use_case)
+    whole = write(tmp_path / "whole.csv", rows)
+    assert predict_file(predictor, 1, whole, tmp_path / "answers.csv").notes == ()
+    misspelt = [
+        {name + "z" if name == column else name: value for name, value in row.items()} for row in rows
+    ]
+    report = predict_file(predictor, 1, write(tmp_path / "rows.csv", misspelt), tmp_path / "out.csv")
+    assert report.answered == 5
+    assert report.notes == (f"column '{column}z' is not read; is '{column}' meant, which the file lacks?",)
