@@ -14,7 +14,7 @@ from flows.stack.errors import OWN_SERVERS
 from flows.stack.specs import POSTGRES, servers
 from store.database.connection import address, connect, database_url
 from store.database.embedded import EmbeddedPostgres
-from store.errors import DatabaseError
+from store.database.faults import FAULTS, READ_ONLY, sentence
 from store.supervision import read_supervision
 
 
@@ -83,12 +83,17 @@ def _database(settings: Settings) -> ServerStatus:
     pid = EmbeddedPostgres(settings.home / "postgres").pid() if ours and settings.home.exists() else None
     try:
         url = database_url(settings)
-        connect(url).close()
-    except DatabaseError as error:
+        with connect(url) as conn:
+            takes_none = conn.execute("SELECT current_setting('transaction_read_only')").fetchone() == ("on",)
+    except FAULTS as error:
+        said = sentence(error)
         if ours:
-            return ServerStatus(POSTGRES, "starting" if pid else "down", True, None, pid)
-        return ServerStatus(POSTGRES, "down", False, address(str(settings.database_url)), None, str(error))
-    return ServerStatus(POSTGRES, "up", ours, address(url), pid)
+            # One that runs may have reasons of its own, such as that all its connections are taken.
+            return ServerStatus(
+                POSTGRES, "starting" if pid else "down", True, None, pid, said if pid else None
+            )
+        return ServerStatus(POSTGRES, "down", False, address(str(settings.database_url)), None, said)
+    return ServerStatus(POSTGRES, "up", ours, address(url), pid, READ_ONLY if takes_none else None)
 
 
 def _address(settings: Settings, name: str) -> str | None:
@@ -107,7 +112,7 @@ def server_problems(
     problems = [
         f"{name} does not answer" + _advice(statuses, name, watching)
         for name in (POSTGRES, "mlflow", "prefect", "worker", "service")
-        if name not in up
+        if name not in up and not _says_why(statuses, name)
     ]
     problems += [f"{one.name}: {one.trouble}" for one in statuses if one.trouble]
     if watching is None and state.running(settings.home):
@@ -115,6 +120,13 @@ def server_problems(
     if not settings.home.is_dir():
         problems.append(f"nothing was ever started in {settings.home}; another home is named by RATCHET_HOME")
     return problems
+
+
+def _says_why(statuses: tuple[ServerStatus, ...], name: str) -> bool:
+    """Whether it is the database of the home, runs, and says itself why it lets nobody in."""
+    return name == POSTGRES and any(
+        one.trouble is not None and one.state == "starting" for one in statuses if one.name == name
+    )
 
 
 def _advice(statuses: tuple[ServerStatus, ...], name: str, watching: Watching | None) -> str:

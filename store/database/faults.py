@@ -21,12 +21,12 @@ FAULTS: tuple[type[Exception], ...] = (
 """Errors that are due to the server, or to its tables; the same call may succeed later."""
 REPEATED: tuple[type[Exception], ...] = (errors.SerializationFailure, errors.DeadlockDetected)
 """Of them, those after which the same work is done again at once."""
+READ_ONLY = (
+    "the database is read-only: nothing can be stored until it takes writes again (a replica after a "
+    "failover, or default_transaction_read_only)"
+)
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
-    (
-        errors.ReadOnlySqlTransaction,
-        "the database is read-only: nothing can be stored until it takes writes again (a replica after a "
-        "failover, or default_transaction_read_only)",
-    ),
+    (errors.ReadOnlySqlTransaction, READ_ONLY),
     (errors.AdminShutdown, "the database is restarting or was shut down"),
     (errors.CrashShutdown, "the database is recovering from a crash"),
     (errors.CannotConnectNow, "the database is starting or shutting down"),
