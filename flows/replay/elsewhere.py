@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -106,7 +106,8 @@ def fit_there(sent: Any, loop: str, key: str, wanted: Wanted, parent: Any) -> Se
         versions.mkdir(parents=True, exist_ok=True)
         place = versions / wanted.parent.key
         if not place.exists():
-            place.symlink_to(inside.folder_of(parent), target_is_directory=True)
+            with suppress(FileExistsError):  # another thread here goes on from it too
+                place.symlink_to(inside.folder_of(parent), target_is_directory=True)
     with vectors_kept(inside.own_folder(), threads=1):
         stage_of(plan, loop).fits.get(wanted)
     version = inside.pack_folder(versions / key) if wanted.is_kept and (versions / key).exists() else None

@@ -57,13 +57,20 @@ class Workers:
         self._numbers = count()
         self._fits: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
+        self._ordering = threading.Lock()
+        self._is_starting = False
+        self._given_up: BaseException | None = None
 
     def submit(self, urgency: float, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have something done; of what is as urgent the earlier one goes first."""
         promised: Future[Any] = Future()
         with self._lock:
-            work: _Waiting = (urgency, next(self._numbers), promised, partial(function, *arguments))
-            heapq.heappush(self._waiting, work)
+            given_up = self._given_up
+            if given_up is None:
+                work: _Waiting = (urgency, next(self._numbers), promised, partial(function, *arguments))
+                heapq.heappush(self._waiting, work)
+        if given_up is not None:
+            _tell(promised, given_up)
         self._start()
         return promised
 
@@ -73,14 +80,10 @@ class Workers:
 
     def fit(self, loop: str, key: str, wanted: Wanted, urgency: float = LAST) -> Future[None]:
         """Have a fit made by the configuration of a loop; one that is under way is not begun again."""
-        with self._lock:
-            under_way = self._fits.get(key)
-        if under_way is not None:
-            return under_way
-        promised = self.order_fit(loop, key, wanted, urgency)
-        with self._lock:
-            self._fits[key] = promised
-        return promised
+        with self._ordering:
+            if key not in self._fits:
+                self._fits[key] = self.order_fit(loop, key, wanted, urgency)
+            return self._fits[key]
 
     def order_fit(self, loop: str, key: str, wanted: Wanted, urgency: float) -> Future[None]:  # noqa: ARG002
         """Have a fit made that nobody has ordered yet."""
@@ -92,37 +95,65 @@ class Workers:
         for promised in [self.fit(loop, key, one, SOON) for key, one in ordered]:
             promised.result()
 
-    def give_up(self) -> None:
-        """Begin nothing more; whoever waits is told."""
+    def give_up(self, why: BaseException | None = None) -> None:
+        """Begin nothing more; whoever waits, or comes later, is told.
+
+        Args:
+            why: what those are told; None: that it is given up.
+        """
         with self._lock:
+            self._given_up = self._given_up or why or CancelledError()
             waiting, self._waiting = self._waiting, []
         for _, _, promised, _ in waiting:
-            promised.cancel()
+            _tell(promised, self._given_up)
 
     def _start(self) -> None:
-        while True:
-            with self._lock:
-                if not self._free or not self._waiting:
-                    return
-                core = self._free.pop()
-                _, _, promised, work = heapq.heappop(self._waiting)
+        """Hand over what can be. One thread does at a time, as what ends at once makes room for the next."""
+        with self._lock:
+            if self._is_starting:
+                return
+            self._is_starting = True
+        while (piece := self._next()) is not None:
+            core, promised, work = piece
             try:
-                self._pool.submit(_on_core, core, work).add_done_callback(partial(self._end, promised, core))
-            except RuntimeError as error:  # the processes are gone
+                done = self._pool.submit(_on_core, core, work)
+            except Exception as error:  # noqa: BLE001 - the processes are gone, or whatever it is: who waits is told
+                self._free_again(core)
                 promised.set_exception(error)
+                continue
+            done.add_done_callback(partial(self._end, promised, core))
 
-    def _end(self, promised: Future[Any], core: int | None, done: Future[Any]) -> None:
+    def _next(self) -> tuple[int | None, Future[Any], Callable[[], Any]] | None:
+        """What is to be handed over now, and to which core; None: nothing, and nobody is starting."""
+        with self._lock:
+            if not self._free or not self._waiting:
+                self._is_starting = False
+                return None
+            _, _, promised, work = heapq.heappop(self._waiting)
+            return self._free.pop(), promised, work
+
+    def _free_again(self, core: int | None) -> None:
         with self._lock:
             self._free.append(core)
+
+    def _end(self, promised: Future[Any], core: int | None, done: Future[Any]) -> None:
+        self._free_again(core)
         error = CancelledError() if done.cancelled() else done.exception()
         if error is not None:
             promised.set_exception(error)
         else:
             promised.set_result(done.result())
         if isinstance(error, BrokenExecutor | CancelledError):  # the processes are gone, or going
-            self.give_up()
+            self.give_up(error)
         else:
             self._start()
+
+
+def _tell(promised: Future[Any], why: BaseException) -> None:
+    if isinstance(why, CancelledError):
+        promised.cancel()
+    else:
+        promised.set_exception(why)
 
 
 def idle_first(cores: Sequence[int]) -> list[int]:

@@ -9,7 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,6 +27,7 @@ import pytest
 
 from configs.schema import POOL, ChallengerConfig
 from configs.settings import CHECKOUT
+from flows.compute.errors import WorkLost
 from flows.replay.fits import Wanted
 from flows.replay.history import cut
 from flows.replay.plan import Plan
@@ -195,3 +202,88 @@ def test_cores_with_the_least_to_do_come_first(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(psutil, "cpu_percent", lambda **_: [90.0, 3.0, 40.0, 0.0])
     assert idle_first([0, 1, 2]) == [1, 2, 0]
     assert idle_first([]) == []
+
+
+class Gone:
+    """Processes that are gone: they take no work."""
+
+    def submit(self, *_: Any) -> Future[Any]:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+
+class Lost:
+    """A cluster that was lost: whatever it is given fails at once."""
+
+    def submit(self, *_: Any) -> Future[Any]:
+        failed: Future[Any] = Future()
+        failed.set_exception(WorkLost("it went away"))
+        return failed
+
+
+def test_whoever_comes_when_the_processes_are_gone_is_told_however_many_they_are() -> None:
+    workers = Workers(Gone(), [None])
+    for one in [workers.submit(SOON, abs, -1) for _ in range(3)]:
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            one.result(1)
+
+
+def test_nothing_waits_that_comes_after_all_was_given_up() -> None:
+    holding: Future[Any] = Future()
+
+    class Holding:
+        def submit(self, *_: Any) -> Future[Any]:
+            return holding
+
+    workers = Workers(Holding(), [None])
+    first = workers.submit(SOON, abs, -1)
+    workers.give_up()
+    with pytest.raises(CancelledError):
+        workers.submit(SOON, abs, -1).result(1)
+    holding.set_result(1)
+    assert first.result(1) == 1
+
+
+def test_all_that_waits_for_a_lost_cluster_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    holding: Future[Any] = Future()
+    lost = Lost()
+    workers = Workers(lost, [None])
+    with monkeypatch.context() as patched:
+        patched.setattr(lost, "submit", lambda *_: holding)
+        first = workers.submit(SOON, abs, -1)
+    waiting = [workers.submit(SOON, abs, -1) for _ in range(2_000)]
+    holding.set_exception(WorkLost("it went away"))
+    for one in (first, *waiting):
+        with pytest.raises(WorkLost):
+            one.result(1)
+
+
+def test_what_waits_when_a_process_was_ended_is_told_that() -> None:
+    holding: Future[Any] = Future()
+
+    class Holding:
+        def submit(self, *_: Any) -> Future[Any]:
+            return holding
+
+    workers = Workers(Holding(), [None])
+    first, waits = (workers.submit(SOON, abs, -1) for _ in range(2))
+    holding.set_exception(BrokenExecutor("a process ended"))
+    for one in (first, waits, workers.submit(SOON, abs, -1)):
+        with pytest.raises(BrokenExecutor):
+            one.result(1)
+
+
+def test_a_fit_that_two_loops_want_at_the_same_moment_is_ordered_once() -> None:
+    orders: list[str] = []
+
+    class Slow(Workers):
+        def order_fit(self, loop: str, key: str, wanted: Wanted, urgency: float) -> Future[None]:
+            orders.append(loop)
+            time.sleep(0.2)  # as what it goes on from is packed
+            return super().order_fit(loop, key, wanted, urgency)
+
+    workers = Slow(Lost(), [None])
+    wanted = Wanted(FULL, np.arange(20))
+    with ThreadPoolExecutor(2) as threads:
+        made = [threads.submit(workers.fit, loop, "key", wanted) for loop in ("default", "other")]
+    assert made[0].result() is made[1].result()
+    assert len(orders) == 1
