@@ -87,21 +87,29 @@ class ClusterPool:
         """Have something done; see `Pool`."""
         promised: Future[Any] = Future()
         with self._lock:
-            if self._lost is None:
-                self._open.add(promised)
-        if self._lost is not None:
-            settle(promised, error=WorkLost(self._lost))
+            lost = self._lost
+            if lost is None:
+                self._open.add(promised)  # from now on, whoever finds the cluster lost tells of it
+        if lost is not None:
+            settle(promised, error=WorkLost(lost))
             return promised
-        with quiet():
-            done = self.client.submit(
-                _checked,
-                self._code,
-                function,
-                *arguments,
-                key=f"ratchet-{uuid4()}",
-                pure=False,
-                **self._given,
-            )
+        try:
+            with quiet():
+                done = self.client.submit(
+                    _checked,
+                    self._code,
+                    function,
+                    *arguments,
+                    key=f"ratchet-{uuid4()}",
+                    pure=False,
+                    **self._given,
+                )
+        except Exception:
+            with self._lock:
+                self._open.discard(promised)
+                if self._lost is None:
+                    raise
+            return promised
         promised.add_done_callback(partial(self._let_go, done))
         done.add_done_callback(partial(self._take, promised))
         return promised
