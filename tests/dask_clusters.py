@@ -107,11 +107,16 @@ class DaskProcesses:
 
 @contextmanager
 def dask_processes(
-    folder: Path, workers: int, *, scheme: str = "tcp", options: Sequence[str] = ()
+    folder: Path,
+    workers: int,
+    *,
+    scheme: str = "tcp",
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[DaskProcesses]:
     """A cluster of so many workers, gone afterwards."""
     folder.mkdir(exist_ok=True)
-    cluster = DaskProcesses(folder, free_port(), scheme, options)
+    cluster = DaskProcesses(folder, free_port(), scheme, options, environment or {})
     try:
         cluster.start_scheduler()
         for _ in range(workers):

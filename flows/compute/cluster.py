@@ -163,8 +163,6 @@ def _ask_each(
     Returns:
         By worker what it gave, or the error that it told; and those that gave nothing in that time.
     """
-    from distributed.comm.core import CommClosedError
-
     workers = workers_of(client) if among is None else among
 
     async def ask(worker: str) -> Any:
@@ -175,7 +173,11 @@ def _ask_each(
         return await asyncio.gather(*(ask(worker) for worker in workers), return_exceptions=True)
 
     answers = dict(zip(workers, client.sync(ask_all), strict=True))
-    silent = [
-        worker for worker, answer in answers.items() if isinstance(answer, TimeoutError | CommClosedError)
-    ]
+    silent = [worker for worker, answer in answers.items() if _is_silence(answer)]
     return {worker: answer for worker, answer in answers.items() if worker not in silent}, silent
+
+
+def _is_silence(answer: Any) -> bool:
+    """Whether that came in the place of an answer: what Dask says of a way that leads to nobody has no number
+    of the system, whoever gives it up first; errors of files that a worker tells have."""
+    return isinstance(answer, OSError) and answer.errno is None

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from configs.compute.address import ComputeCertificates, read_compute
 from configs.settings import CHECKOUT
+from flows.compute import cluster as cluster_module
 from flows.compute.cluster import connect
 from flows.compute.errors import ComputeUnavailable, DaskMissing, WorkersDiffer
 from flows.compute.versions import OURS, differences, packages_of
@@ -122,6 +124,28 @@ def test_workers_that_differ_are_named_before_anything_runs(tmp_path: Path) -> N
         none = "has no Ratchet like this one that it can import"
         with another(cluster, tmp_path / "none"), pytest.raises(WorkersDiffer, match=none):
             connect(address, packages=["numpy"])
+
+
+@pytest.mark.slow
+def test_a_worker_that_leaves_as_it_is_asked_does_not_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
+    with dask_processes(tmp_path / "dask", 2, environment=soon) as cluster:
+        whole = cluster_module.workers_of
+
+        def workers_of(client: Any) -> Any:
+            found = whole(client)
+            cluster.workers[0].kill()
+            cluster.workers[0].wait(30)
+            return found
+
+        monkeypatch.setattr(cluster_module, "workers_of", workers_of)
+        pool = connect(read_compute(cluster.address), packages=["numpy"])
+        try:
+            assert pool.submit(divmod, 7, 2).result(60) == (3, 1)
+        finally:
+            pool.close()
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
