@@ -24,7 +24,7 @@ from psycopg.types.json import Jsonb
 from store.database.locks import HELD_KEYS, key_sql, lock_transaction
 from store.database.sessions import keep_lock
 from store.errors import Fenced, NothingRunning, RunBusy, RunNotFound
-from store.runs.rows import CHANNEL, Kind, Run, Runner, active_run, find_run, queued_run, running_run
+from store.runs.rows import CHANNEL, Kind, Run, Runner, active_run, find_run, running_run
 
 STALE_SECONDS = 60.0
 GONE_SECONDS = 4.0
@@ -68,11 +68,18 @@ def request_run(
 def request_training(conn: psycopg.Connection[Any], use_case: str, trigger: str) -> str:
     """Write down that the worker is to learn from labels just stored, and return the id of the run.
 
-    A run that is still queued will see them and is taken; behind one that is running, a new one waits.
+    A run that the worker has still to begin will see them and is taken: it begins only when the caller's
+    transaction, by which they are stored, has ended. Behind one that is running, or that a command has asked
+    for and may never begin, a new one waits.
     """
     with _asking(conn, use_case):
-        if waiting := queued_run(conn, use_case):
-            return waiting.id
+        waiting = conn.execute(
+            "SELECT id::text FROM run WHERE use_case = %s AND status = 'queued' AND runner = 'worker'"
+            " ORDER BY requested_at LIMIT 1 FOR SHARE",
+            (use_case,),
+        ).fetchone()
+        if waiting is not None:
+            return str(waiting[0])
         return _insert(conn, use_case, "train", trigger, "worker", {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
@@ -80,6 +81,28 @@ def test_training_waits_behind_a_run_and_is_asked_for_once(conn: psycopg.Connect
 def test_a_run_that_has_not_begun_learns_from_labels_that_come_meanwhile(conn: psycopg.Connection) -> None:
     run_id = ask(conn)
     assert request_training(conn, "u", "http") == run_id
+
+
+def test_training_does_not_rely_on_a_run_that_its_caller_may_never_begin(conn: psycopg.Connection) -> None:
+    of_a_command = request_run(conn, "u", "retrain", "person", options={"sample_count": 10})
+    asked = request_training(conn, "u", "http")
+    assert asked != of_a_command
+    assert request_training(conn, "u", "http") == asked
+    assert waiting(conn) == [asked]
+
+
+def test_a_run_that_is_relied_on_begins_behind_the_labels_that_it_is_to_see(
+    conn: psycopg.Connection, database_url: str
+) -> None:
+    run_id = ask(conn)
+    with psycopg.connect(database_url) as storing, ThreadPoolExecutor(1) as threads:
+        storing.execute("SELECT nextval('feedback_seq')")  # of labels that nobody sees yet
+        assert request_training(storing, "u", "http") == run_id
+        begun = threads.submit(lifecycle.start_run, conn, run_id)
+        with pytest.raises(TimeoutError):
+            begun.result(1)
+        storing.commit()
+        assert begun.result(10) > 0
 
 
 def test_a_caller_that_never_began_blocks_nobody(conn: psycopg.Connection) -> None:
