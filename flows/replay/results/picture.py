@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from configs.security.printable import one_line
 from flows.replay.playing import Played
 from flows.replay.runner import Outcome
 
@@ -26,7 +27,7 @@ def draw(outcome: Outcome, file: Path) -> None:
     for name, played in shown.items():
         curves.plot(
             _smooth(played),
-            label=f"{name} {played.accuracy:.4f}",
+            label=f"{_as_text(name)} {played.accuracy:.4f}",
             color=COLOURS.get(name),
             linewidth=2.4 if name == "default" else 1.2,
         )
@@ -37,11 +38,17 @@ def draw(outcome: Outcome, file: Path) -> None:
     for height, name in enumerate(reversed(moving)):
         promoted_at = shown[name].promoted_at
         moves.scatter(promoted_at, [height] * len(promoted_at), s=14, color=COLOURS.get(name, "#555555"))
-    moves.set_yticks(range(len(moving)), list(reversed(moving)), fontsize=8)
+    moves.set_yticks(range(len(moving)), [_as_text(name) for name in reversed(moving)], fontsize=8)
     moves.set_xlabel("period")
     moves.set_ylabel("promotions", fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=110)
+
+
+def _as_text(name: str) -> str:
+    """A policy's name, of a file, as it is drawn: dollars begin no formula, and no label is left out."""
+    shown = one_line(name).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def _smooth(played: Played) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
