@@ -83,6 +83,7 @@ _OF_SOURCES: LiteralString = (
     "SELECT identity FROM feedback_vote WHERE use_case = %(use_case)s "
     "AND (said_by = ANY(%(moved)s) OR split_part(said_by, '/', 1) = ANY(%(moved)s))"
 )
+_OF_NAMED: LiteralString = "SELECT unnest(%(identities)s::text[])"
 _OF_GOING: LiteralString = "SELECT identity FROM going_label WHERE is_vote"
 """Rows of which some votes were taken back (`store.feedback.revisions.taking_back`)."""
 _UNDECIDED: LiteralString = (
@@ -158,6 +159,12 @@ def decide_anew(cursor: psycopg.Cursor[Any], use_case: str, held: list[str], mov
         How many rows have another label or record now.
     """
     return _decide(cursor, use_case, _OF_SOURCES, {"held": held, "moved": moved})
+
+
+def decide_rows(cursor: psycopg.Cursor[Any], use_case: str, identities: list[str]) -> None:
+    """Decide rows anew, by what they are known by: what was said of them is another thing now."""
+    held = held_sources(cursor.connection, use_case)
+    _decide(cursor, use_case, _OF_NAMED, {"held": held, "identities": identities})
 
 
 def decide_rest(cursor: psycopg.Cursor[Any], use_case: str, held: list[str]) -> None:

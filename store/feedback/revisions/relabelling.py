@@ -10,9 +10,11 @@ import psycopg
 
 from configs.schema import TargetConfig, UseCase
 from features.records.labels import LabelContract
+from store.database.locks import lock_transaction
 from store.errors import WrongLabels
 from store.feedback.insertion import LABELS_CHANNEL
 from store.feedback.revisions.setting_aside import remove_rows, set_aside
+from store.feedback.votes import decide_rows
 
 RELABEL_ROWS = """
     WITH changed AS (
@@ -31,6 +33,10 @@ RELABEL_VOTES = """
     UPDATE feedback_vote v SET label = m.renamed
     FROM unnest(%(old)s::text[], %(new)s::text[]) AS m (old, renamed)
     WHERE v.use_case = %(use_case)s AND v.label = m.old"""
+TOUCHED = """
+    SELECT f.identity, f.label FROM feedback f WHERE f.use_case = %(use_case)s AND f.voted AND f.identity IN (
+        SELECT identity FROM feedback_vote WHERE use_case = %(use_case)s AND label = ANY(%(labels)s))"""
+LABELS_NOW = "SELECT identity, label FROM feedback WHERE use_case = %s AND identity = ANY(%s)"
 DROP_VOTES = "DELETE FROM feedback_vote WHERE use_case = %s AND label = ANY(%s)"
 """Of rows that others have given a label which stays."""
 RELABEL_QUARANTINE = """
@@ -86,6 +92,10 @@ def relabel_rows(conn: psycopg.Connection[Any], use_case: UseCase, changes: Labe
     name = use_case.name
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(hashtext('relabel'), hashtext(%s))", (name,))
+        voted = _distinct(conn, VOTED_LABELS, name)
+        votes = _plan(use_case.target, changes, voted)
+        if votes.labels:  # labels that come meanwhile wait: each is before this as a whole, or after it
+            lock_transaction(conn, "feedback", name)
         stored = _distinct(conn, "SELECT DISTINCT label FROM feedback WHERE use_case = %s", name)
         aside = _distinct(
             conn,
@@ -95,20 +105,40 @@ def relabel_rows(conn: psycopg.Connection[Any], use_case: UseCase, changes: Labe
         plan = _plan(use_case.target, changes, stored)
         gone = remove_rows(conn, name, _numbers(conn, name, plan.dropped))
         away = set_aside(conn, name, dict.fromkeys(_numbers(conn, name, plan.set_aside), SET_ASIDE))
+        touched = dict(conn.execute(TOUCHED, {"use_case": name, "labels": votes.labels}).fetchall())
         relabelled = conn.execute(RELABEL_ROWS, _renames(name, plan.renamed)).rowcount
-        votes = _plan(use_case.target, changes, _distinct(conn, VOTED_LABELS, name))
-        conn.execute(RELABEL_VOTES, _renames(name, votes.renamed))
-        conn.execute(DROP_VOTES, (name, [*votes.dropped, *votes.set_aside]))
+        relabelled += _decide_anew(conn, name, votes, touched)
+        relabelled -= sum(label in plan.renamed for label in touched.values())
         renamed_aside = _plan(use_case.target, changes, aside).renamed
         in_quarantine = conn.execute(RELABEL_QUARANTINE, _renames(name, renamed_aside)).rowcount
         refused = {**_renames(name, changes.renamed), "column": use_case.target.column}
         in_quarantine += conn.execute(RELABEL_REFUSED, refused).rowcount
         conn.execute("SELECT pg_notify(%s, %s)", (LABELS_CHANNEL, name))
-    used = {part for label in stored | aside for part in [label, *_parts(use_case.target, changes, label)]}
+    used = {
+        part for label in stored | aside | voted for part in [label, *_parts(use_case.target, changes, label)]
+    }
     wanted = [*changes.renamed, *changes.dropped, *changes.set_aside]
     return RelabelReport(
         name, relabelled, len(gone), away, in_quarantine, tuple(one for one in wanted if one not in used)
     )
+
+
+def _decide_anew(
+    conn: psycopg.Connection[Any], use_case: str, votes: _Plan, touched: Mapping[str, str]
+) -> int:
+    """Change what sources have said of rows, and decide these by it; returns how many have another label.
+
+    Args:
+        touched: of rows that are voted on, by what they are known by, the labels before anything was changed.
+    """
+    conn.execute(RELABEL_VOTES, _renames(use_case, votes.renamed))
+    conn.execute(DROP_VOTES, (use_case, [*votes.dropped, *votes.set_aside]))
+    if not touched:
+        return 0
+    with conn.cursor() as cursor:
+        decide_rows(cursor, use_case, list(touched))
+    now = conn.execute(LABELS_NOW, (use_case, list(touched))).fetchall()
+    return sum(touched[identity] != label for identity, label in now)
 
 
 SET_ASIDE = "label: set aside by `ratchet relabel`"
@@ -119,6 +149,11 @@ class _Plan:
     renamed: dict[str, str]
     dropped: list[str]
     set_aside: list[str]
+
+    @property
+    def labels(self) -> list[str]:
+        """All that something becomes of."""
+        return [*self.renamed, *self.dropped, *self.set_aside]
 
 
 def _plan(target: TargetConfig, changes: LabelChanges, stored: Collection[str]) -> _Plan:

@@ -195,3 +195,30 @@ def test_votes_are_renamed_with_their_labels_and_go_with_their_rows(conn: psycop
     assert votes(conn) == []
     assert retry_rows(conn, text).new == 1
     assert decided(conn) == ("poor", "d"), "its source is kept too"
+
+
+def test_labels_that_become_one_are_counted_together(conn: psycopg.Connection) -> None:
+    text = USE_CASE.model_copy(update={"target": TargetConfig(task="multiclass", column="y")})
+    for who, label in (("a", "junk"), ("b", "spam"), ("c", "ham")):
+        say(conn, who, label)
+    assert decided(conn) == ("ham", "c"), "of a tie the newest"
+    first = seq(conn)
+    report = relabel_rows(conn, text, LabelChanges({"junk": "spam"}))
+    assert report.relabelled == 1, "its row, though it stood as another label"
+    assert decided(conn) == ("spam", "b")
+    assert votes(conn) == [("a", "spam"), ("b", "spam"), ("c", "ham")]
+    assert seq(conn) > first, "it is a new label"
+    again = relabel_rows(conn, text, LabelChanges({"junk": "spam"}))
+    assert (again.relabelled, seq(conn)) == (0, seq(conn))
+
+
+def test_who_is_left_decides_where_labels_are_dropped(conn: psycopg.Connection) -> None:
+    text = USE_CASE.model_copy(update={"target": TargetConfig(task="multiclass", column="y")})
+    for who, label in (("key/1", "odd"), ("b", "spam"), ("key/2", "ham"), ("c", "ham"), ("d", "spam")):
+        say(conn, who, label)
+    # One key has one voice: its two names have half of it each.
+    assert decided(conn) == ("spam", "d")
+    say(conn, "c", "ham", time="2030-01-01T00:00:00Z")
+    assert decided(conn) == ("spam", "d"), "2 voices against 1 and a half"
+    relabel_rows(conn, text, LabelChanges(dropped=["odd"]))
+    assert decided(conn) == ("ham", "c"), "2 against 2: the newest"
