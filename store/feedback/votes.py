@@ -92,8 +92,9 @@ _UNDECIDED: LiteralString = (
     "WHERE f.use_case = (SELECT %(use_case)s) AND f.identity = going_label.identity)"
 )
 KEEP_OVERRULED = """
-    INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
-    SELECT f.use_case, f.identity, f.seq, f.record, f.label, f.received_at, f.event_time
+    INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
+        record_group)
+    SELECT f.use_case, f.identity, f.seq, f.record, f.label, f.received_at, f.event_time, f.record_group
     FROM decided_feedback d JOIN feedback f ON f.use_case = (SELECT %(use_case)s) AND f.identity = d.identity
     WHERE d.changed"""
 OVERRULE = """

@@ -34,8 +34,9 @@ RENEW = """
             AND (coalesce(said_by, 'earlier') = ANY(%(released)s)
                 OR split_part(coalesce(said_by, 'earlier'), '/', 1) = ANY(%(released)s)) FOR UPDATE
     ), kept AS (
-        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time)
-        SELECT use_case, identity, seq, record, label, received_at, event_time FROM unheard
+        INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
+            record_group)
+        SELECT use_case, identity, seq, record, label, received_at, event_time, record_group FROM unheard
     )
     UPDATE feedback f SET seq = nextval('feedback_seq')
     FROM unheard u WHERE f.use_case = u.use_case AND f.identity = u.identity"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -12,10 +13,11 @@ from features.records.contract import RecordContract
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.revisions.relabelling import LabelChanges, relabel_rows
-from store.feedback.rows import read_by_seq, read_feedback
+from store.feedback.rows import NO_KEY, read_by_seq, read_feedback
 from store.ingest.files import ingest_file
 from store.ingest.report import IngestReport
 from store.ingest.retrying import retry_rows
+from store.sources.holding import tell_source
 
 RECORD = RecordConfig(fields=(FieldConfig(name="x", type="number"),), id_column="id", source_column="who")
 USE_CASE = UseCase.model_validate(
@@ -222,3 +224,23 @@ def test_who_is_left_decides_where_labels_are_dropped(conn: psycopg.Connection) 
     assert decided(conn) == ("spam", "d"), "2 voices against 1 and a half"
     relabel_rows(conn, text, LabelChanges(dropped=["odd"]))
     assert decided(conn) == ("ham", "c"), "2 against 2: the newest"
+
+
+@pytest.mark.parametrize("others", [("b",), ()], ids=["overruled", "released"])
+def test_what_a_row_was_grouped_by_is_known_of_what_it_was_before(
+    others: tuple[str, ...], conn: psycopg.Connection
+) -> None:
+    grouped = RecordContract(RECORD.model_copy(update={"group": "household"}))
+    for who, label in zip(("a", *others), "01", strict=False):
+        batch = FeedbackBatch(["i:7"], [DOCUMENT], [label], "http", record_group=["g"], said_by=who)
+        add_feedback(conn, "u", batch)
+    numbers = [seq(conn)]
+    for told in ("hold", "release"):
+        tell_source(conn, USE_CASE, others[0] if others else "a", told, "ann")
+        numbers.append(int(conn.execute("SELECT seq FROM feedback").fetchall()[0][0]))
+    before = sorted({*numbers} - {numbers[-1]})
+    assert before, "it has another number now"
+    was = read_by_seq(conn, "u", grouped, np.array(before))
+    now = read_feedback(conn, "u", grouped)
+    assert now.groups[0] != NO_KEY
+    assert was.groups.tolist() == [now.groups[0]] * len(before)
