@@ -20,6 +20,7 @@ from flows.compute import cluster as cluster_module
 from flows.compute.cluster import connect
 from flows.compute.errors import ComputeUnavailable, DaskMissing, WorkersDiffer
 from flows.compute.versions import OURS, differences, packages_of
+from models.estimators.streaming import cluster_workers
 from tests.dask_clusters import DaskProcesses, dask_processes
 from tests.ports import closed_port
 from tests.service.conftest import USE_CASES
@@ -132,7 +133,7 @@ def test_a_worker_that_leaves_as_it_is_asked_does_not_differ(
 ) -> None:
     soon = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
     with dask_processes(tmp_path / "dask", 2, environment=soon) as cluster:
-        whole = cluster_module.workers_of
+        whole = cluster_workers.workers_of
 
         def workers_of(client: Any) -> Any:
             found = whole(client)
