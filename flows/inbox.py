@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ from store.feedback.sources import INBOX
 from store.ingest.files import ingest_file
 from store.ingest.report import IngestReport
 
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""Errors that no file has of itself."""
 log = logging.getLogger(__name__)
 
 
@@ -80,6 +83,8 @@ def _take(context: LoopContext, path: Path, report: InboxReport) -> InboxReport:
     except (StoreError, psycopg.Error):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+            return _leave(path, f"cannot be read now: {error.strerror}", report)
         # Whatever it is, the files behind this one must be read; the traceback is for us.
         log.exception("%s could not be read", path)
         why = f"{name}: unexpected {type(error).__name__}: {error}; the log of the worker says where"

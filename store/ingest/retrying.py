@@ -31,7 +31,7 @@ from store.quarantine.rows import EVERY_ROW, RETRIED, Selection, count_reasons, 
 
 PAGE = 5_000
 PARTS: LiteralString = """
-    SELECT source, read_at, kind, said_by, count(*) FROM quarantine WHERE {where}
+    SELECT source, read_at, kind, said_by, count(*), max(retry_requested) FROM quarantine WHERE {where}
     GROUP BY source, read_at, kind, said_by
     ORDER BY read_at, source, kind"""
 PAGE_OF_PART: LiteralString = """
@@ -104,7 +104,7 @@ def retry_rows(
     where, parameters = selection.where(use_case.name)
     parts = conn.execute(PARTS.format(where=where), parameters).fetchall()
     conn.commit()
-    for source, read_at, kind, said_by, rows in parts:
+    for source, read_at, kind, said_by, rows, _ in parts:
         if kind not in RETRIED:
             unreadable += rows
             continue
@@ -113,7 +113,12 @@ def retry_rows(
             with conn.transaction():
                 more, stay = _settle(conn, use_case.name, tried, stored)
             counts, refused = counts + more, refused + stay
-    conn.execute(f"UPDATE quarantine SET retry_requested = NULL WHERE {where}", parameters)
+    # What is requested meanwhile waits for the next retry, but for what was tried now.
+    parameters["requested"] = max((one[-1] for one in parts if one[-1] is not None), default=None)
+    conn.execute(
+        f"UPDATE quarantine SET retry_requested = NULL WHERE {where} AND retry_requested <= %(requested)s",
+        parameters,
+    )
     reasons = count_reasons(conn, use_case.name, replace(selection, reason=None, requested=False))
     conn.commit()
     tried_rows = counts.rows + refused

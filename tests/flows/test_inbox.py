@@ -21,6 +21,7 @@ from flows.inbox_files import inbox_folder, is_empty, list_inbox, make_inbox
 from models.production.registry import Registry
 from store.errors import DatabaseUnavailable
 from store.ingest.files import ingest_file
+from tests.disks import fill, small_disk
 
 APPLES = UseCase(
     name="apples",
@@ -286,3 +287,17 @@ def test_a_writer_that_holds_another_name_of_the_file_is_waited_for(
     with other.open("a", encoding="utf-8"):
         assert list(read_inbox(context).left) == ["rows.csv"]
     assert [file.rows for file in read_inbox(context).read] == [2]
+
+
+def test_a_full_disk_refuses_no_file(database_url: str, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1) as home:
+        inbox = make_inbox(home, APPLES.name)
+        (inbox / "rows.csv").write_text(ROWS, encoding="utf-8")
+        context = context_of(home, database_url)
+        ballast = fill(home)
+        report = read_inbox(context)
+        assert (report.read, report.refused) == ((), {})
+        assert "No space left on device" in report.left["rows.csv"]
+        assert (inbox / "rows.csv").read_text(encoding="utf-8") == ROWS
+        ballast.unlink()
+        assert [file.rows for file in read_inbox(context).read] == [2]

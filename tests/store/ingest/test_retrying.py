@@ -13,6 +13,8 @@ import pytest
 from configs.schema import ServingConfig, UseCase
 from features.errors import RefusedRow
 from store.database.connection import connect
+from store.feedback.insertion import add_feedback
+from store.ingest import retrying
 from store.ingest.retrying import RetryReport, retry_rows
 from store.quarantine.rows import (
     Selection,
@@ -344,3 +346,24 @@ def photos(classes: list[str]) -> UseCase:
             "model": {"estimator": "keras_resnet"},
         }
     )
+
+
+def test_what_is_requested_while_others_are_tried_waits_for_the_next_retry(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(database_url, STRICT, tmp_path / "a.csv", HEADER + "Mar-2018,1,paid\n")
+    read(database_url, STRICT, tmp_path / "b.csv", HEADER + "Apr-2018,2,late\n")
+    assert request_retry(conn, "loans", Selection(source="a.csv")) == 1
+    whole = add_feedback
+
+    def add(*args: Any) -> Any:
+        assert request_retry(conn, "loans", Selection(source="b.csv")) == 1
+        return whole(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(retrying, "add_feedback", add)
+        assert retry(database_url, requested=True).new == 1
+    assert where_retry_is_requested(conn) == {"loans"}
+    assert retry(database_url, requested=True).new == 1
+    assert where_retry_is_requested(conn) == frozenset()
+    assert sorted(labels(conn)) == ["late", "paid"]
