@@ -285,6 +285,7 @@ def _promote(
             reason=decision.reason,
             evidence=told_of(decision, candidate.challenger),
             run_id=held.run_id,
+            token=held.token,
         )
         return "canary"
     promote(

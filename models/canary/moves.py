@@ -31,6 +31,7 @@ from models.production.promotion import (
     moving,
     settle_intents,
 )
+from store.runs import lifecycle
 
 
 def begin_canary(
@@ -45,14 +46,17 @@ def begin_canary(
     reason: str,
     evidence: Mapping[str, Any],
     run_id: UUID | str | None = None,
+    token: int | None = None,
 ) -> None:
     """Let a version answer its share of the requests, and tell every server.
 
     Args:
         against: production, as whoever decided on it knows it; None: whatever it is.
         evidence: what the gate said of it.
+        run_id, token: of the run that made it, where one did.
 
     Raises:
+        Fenced: another run has taken over.
         ProductionMoved: another version is production by now.
         PromotionPaused: a person wants production to stay.
         CanaryUnderWay: another version is tried already, or this one in another way.
@@ -68,6 +72,8 @@ def begin_canary(
                 return
             raise CanaryUnderWay(use_case, tried.version, tried.until)
         registry.version(use_case, version)
+        if run_id is not None and token is not None:
+            lifecycle.hold(conn, str(run_id), token)
         ledger.record(
             conn,
             use_case,

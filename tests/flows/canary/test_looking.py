@@ -12,10 +12,12 @@ from mlflow import MlflowClient
 
 from configs.schema import CanaryConfig
 from flows.canary.looking import is_look_due, look
+from flows.retrain.held_run import HeldRun
 from models.canary.moves import agree_alias, begin_canary, end_canary
 from models.canary.standing import canary_facts
 from models.production import ledger, pausing
 from models.production.rollback import roll_back
+from store.errors import Fenced
 from store.notices import begin_notices, events_without_notice
 from tests.flows.retrain.turns import Orchard, open_orchard, replanted
 from tests.mlflow_servers import Server
@@ -249,3 +251,25 @@ def test_the_alias_follows_the_ledger(orchard: Orchard) -> None:
         orchard.registry.set_alias(orchard.name, "canary", 1)  # as a process that was killed leaves it
         agree_alias(conn, orchard.registry, orchard.name)
     assert "canary" not in aliases(orchard)
+
+
+def test_who_was_taken_for_dead_has_nothing_tried(
+    mlflow_server: Server, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"canary_{next(NUMBERS)}"
+    made = open_orchard(name, tmp_path / "home", database_url, mlflow_server.uri, mlflow_server.store)
+    made = made.changed(serving=TRIED)
+    made.take_in(300, edge=0.5)
+    made.retrain()
+    made.take_in(600, edge=0.8, seed=2)
+
+    def take_over(step: str) -> None:
+        if step == "act_on_verdict":
+            monkeypatch.setattr(HeldRun, "ensure_running", lambda _: None)  # which has not heard of it yet
+            with made.context.connect() as conn:
+                conn.execute("UPDATE run SET status = 'lost' WHERE use_case = %s", (name,))
+
+    with pytest.raises(Fenced):
+        made.retrain(before=take_over)
+    assert facts(made) is None
+    assert "canary" not in aliases(made)
