@@ -169,7 +169,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         workers=_integer(env, "RATCHET_WORKERS", 1, low=1, high=256),
         use_cases=tuple(name.strip() for name in env.get("RATCHET_USE_CASES", "").split(",") if name.strip()),
         config_dirs=tuple(dict.fromkeys((CHECKOUT / "configs", *extra))),  # each once, however often named
-        mlflow_uri=env.get("MLFLOW_TRACKING_URI") or f"http://127.0.0.1:{mlflow_port}",
+        mlflow_uri=_tracking_uri(env) or f"http://127.0.0.1:{mlflow_port}",
         prefect_url=(env.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api").rstrip("/"),
         log_format="json" if _one_of(env, "RATCHET_LOG_FORMAT", ("text", "json")) == "json" else "text",
         service_python=_interpreter(env, "RATCHET_SERVICE_PYTHON"),
@@ -191,6 +191,14 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         starts_mlflow=not env.get("MLFLOW_TRACKING_URI"),
         starts_prefect=not env.get("PREFECT_API_URL"),
     )
+
+
+def _tracking_uri(env: Mapping[str, str]) -> str:
+    """Your MLflow; one without `http://` MLflow would take for a folder of this name."""
+    text = env.get("MLFLOW_TRACKING_URI", "")
+    if re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}(/.*)?", text):
+        raise SettingError("MLFLOW_TRACKING_URI", text, f"an address with its scheme, such as http://{text}")
+    return text
 
 
 def storage_url_of(home: Path, environ: Mapping[str, str] | None = None) -> str | None:

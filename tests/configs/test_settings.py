@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from configs.errors import SettingError
@@ -72,3 +74,14 @@ def test_a_name_is_listened_on_by_its_address() -> None:
     assert listening_address("::1") == "::1"
     with pytest.raises(SettingError, match="RATCHET_HOST"):
         listening_address("no-such-name.invalid")
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:5000", "mlflow.example:5000/prefix", "[::1]:5000"])
+def test_an_mlflow_without_a_scheme_is_no_folder(text: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(f"such as http://{text}")):
+        read_settings({"MLFLOW_TRACKING_URI": text})
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:5000", "databricks", "sqlite:///mlflow.db", "./mlruns"])
+def test_addresses_of_mlflow_are_taken_as_it_has_them(text: str) -> None:
+    assert read_settings({"MLFLOW_TRACKING_URI": text}).mlflow_uri == text
