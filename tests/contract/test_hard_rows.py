@@ -126,7 +126,9 @@ REFUSED = {
     **{f"{name}:one_class": "hold 1 class; at least 2 are needed" for name in ESTIMATORS},
 }
 """Estimator and case to the sentence; every other one gives a version."""
-CASES = [(name, case) for name in ESTIMATORS for case in HARD]
+UNCHANGED = {"image": ("all_missing", "empty_texts", "absurd_values"), "tabular": ("empty_texts",)}
+"""Kind of records to the cases that need a field of another type."""
+CASES = [(name, case) for name in ESTIMATORS for case in HARD if case not in UNCHANGED.get(KINDS[name], ())]
 
 
 def checked(use_case: UseCase, records: list[Record]) -> Columns:
