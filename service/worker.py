@@ -7,12 +7,14 @@ import gc
 import logging
 import os
 import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from configs.loading import load_selected
+from configs.schema import UseCase
 from configs.security.origins import is_loopback
 from configs.settings import Settings
 from models.production.contract import RegistryClient
@@ -106,7 +108,7 @@ class Worker:
             self.use_cases, self.slots, self.database, self.metrics, settings.home / "work" / "gauges.lock"
         )
         self.presence = Presence(settings, self.slots, self.database, self.metrics)
-        self.marks = ActivityMarks(settings.home / "work" / "activity", list(self.slots))
+        self.marks = ActivityMarks(settings.home / "work" / "activity", _named(self.use_cases))
         self.troubles = Troubles(settings.home / "work" / "troubles.jsonl")
         self.job_loop = JobLoop(self.use_cases, self.slots, self.database, self.metrics)
 
@@ -258,6 +260,13 @@ class Worker:
                 self.settings.home,
             ),
         )
+
+
+def _named(use_cases: Mapping[str, UseCase]) -> Sequence[str]:
+    """Use cases that are served, and those whose versions links of their chains ask."""
+    chains = [one.chain for one in use_cases.values() if one.chain is not None]
+    asked = {link.use_case for chain in chains for link in chain.links if link.use_case is not None}
+    return sorted({*use_cases, *asked})
 
 
 def _share_threads() -> int:

@@ -123,6 +123,11 @@ class Batcher(Generic[Q, A]):
         return self._row_seconds * rows
 
     @property
+    def running_seconds(self) -> float:
+        """How long the batch has run that a thread has in hand; 0 where none has."""
+        return perf_counter() - self._taken_at if self._running else 0.0
+
+    @property
     def is_full(self) -> bool:
         """Whether more waits than can be answered soon: requests should be refused before they are read."""
         return self._waiting >= self._room and len(self._pending) >= LEAST_REQUESTS

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -141,13 +142,16 @@ class PredictPipeline:
         self._observe_rows = BatchLog(
             shared.loop, shared.metrics.answers.batch_rows.labels(self.name)
         ).observe
-        self.batcher: Batcher[PredictRequest, PredictResponse] = Batcher(
+        self._loop = shared.loop
+        self._make_batcher: Callable[[], Batcher[PredictRequest, PredictResponse]] = partial(
+            Batcher,
             shared.executor,
             shared.loop,
             max_rows=serving.max_batch_rows,
             max_waiting=serving.max_records * MAX_WAITING_REQUESTS,
             inline=not isolated,
         )
+        self.batcher: Batcher[PredictRequest, PredictResponse] = self._make_batcher()
         self.beside: Beside | None = None
         """Another version, which answers some of the records."""
 
@@ -225,6 +229,11 @@ class PredictPipeline:
     def submit_alone(self, request: PredictRequest) -> Awaitable[PredictResponse]:
         """The same by this version, whichever is beside it."""
         return self.batcher.submit(request, self)
+
+    def leave_batch(self, error: ServiceError) -> None:
+        """Leave the batch in hand behind, as it does not end: all who wait are told, later ones answered."""
+        left, self.batcher = self.batcher, self._make_batcher()
+        self._loop.call_soon_threadsafe(left.abandon, error)
 
     def answer_later(self, requests: Sequence[PredictRequest]) -> list[PredictResponse]:
         """Answer requests that nobody waits for, in this thread; the caller keeps the log's lines."""

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakSet
 
 from configs.schema import ChainLink, UseCase
+from features.records.contract import Columns
 from models.chain.chain import Chain, Link, Model, make_chain
 from models.errors import RegistryUnavailable
 from models.passing_faults import is_passing
@@ -18,6 +20,7 @@ from service.answers.responders import ChainResponder, LinkedChain, ModelRespond
 from service.answers.slot import Postponed, ServedVersion, Slot
 from service.swap.loading import Loader
 from service.swap.postponing import postpone
+from service.watchdog.activity import ANSWERING, ActivityMarks
 
 PRODUCTION: Alias = "production"
 log = logging.getLogger("ratchet.service")
@@ -38,6 +41,21 @@ class LinkVersion:
 
 
 MISSING = LinkVersion()
+
+
+@dataclass(frozen=True)
+class LinkModel(Model):
+    """A version behind a link, marked as what runs while it is asked, so that what it does is no other's."""
+
+    owner: str
+    """Its use case."""
+    version: int
+    marks: ActivityMarks
+
+    def answer(self, columns: Columns) -> tuple[list[str | None], list[float]]:
+        """Its labels and scores."""
+        with self.marks.amid(ANSWERING, self.owner, self.version):
+            return super().answer(columns)
 
 
 class Links:
@@ -65,10 +83,29 @@ class Links:
         self._out_of_scope = use_case.chain.out_of_scope
         self._links = tuple(zip(use_case.chain.links, chain.links, strict=True))
         self._versions: dict[str, LinkVersion] = {}
+        self.pipelines: WeakSet[PredictPipeline] = WeakSet()
+        """Those that answer by this chain, or did and still run."""
+        self.ever_asked: set[tuple[str, int]] = set()
+        """Use case and number of all versions that links have asked."""
+
+    @property
+    def owners(self) -> set[str]:
+        """Use cases whose versions are asked, beside the one that serves."""
+        return {self._owner(config) for config, link in self._links if self._is_looked_up(config, link)}
+
+    @property
+    def asked(self) -> set[tuple[str, int]]:
+        """Use case and number of those versions that are loaded."""
+        return {
+            (model.owner, model.version)
+            for link in self._with_versions(None)
+            if isinstance(model := link.answerer, LinkModel)
+        }
 
     def join(self, served: ServedVersion) -> None:
         """Let a version answer from its place in the chain."""
         served.pipeline.responder = self._responder(served.responder, served.version)
+        self.pipelines.add(served.pipeline)
 
     def place(self) -> None:
         """Let the use case answer with the links as they are now."""
@@ -81,6 +118,7 @@ class Links:
             slot.standby = None
         elif slot.standby is None:
             slot.standby = PredictPipeline(self._use_case, None, self._responder(None, None), self._shared)
+            self.pipelines.add(slot.standby)
         else:
             slot.standby.responder = self._responder(None, None)
 
@@ -93,7 +131,27 @@ class Links:
         versions = {link.name: self._look(config, link) for config, link in self._links}
         if versions != self._versions:
             self._versions = versions
+            self.ever_asked |= self.asked
             self.place()
+
+    def give_up(self, owner: str, version: int, error: Exception) -> None:
+        """Ask a version no more that did harm, until its link names another, or it is announced anew."""
+        for config, link in self._links:
+            before = self._versions.get(link.name, MISSING)
+            if self._owner(config) == owner and before.version == version and before.predictor is not None:
+                log.error("version %d of %s does not serve as link %s: %s", version, owner, link.name, error)
+                problem = f"{type(error).__name__}: {error}"
+                self._versions[link.name] = replace(before, predictor=None, problem=problem)
+        self.place()
+
+    def try_anew(self, owner: str, version: int) -> None:
+        """Have `refresh` load a version that was announced, whatever is held against it."""
+        for config, link in self._links:
+            before = self._versions.get(link.name, MISSING)
+            if self._owner(config) == owner and before.refused == version:
+                self._versions[link.name] = replace(before, refused=None)
+            elif self._owner(config) == owner and before.version == version and before.predictor is None:
+                self._versions[link.name] = MISSING
 
     def describe(self) -> list[dict[str, Any]]:
         """Each link, and how it stands."""
@@ -114,9 +172,9 @@ class Links:
 
     def _look(self, config: ChainLink, link: Link) -> LinkVersion:
         """What stands behind a link that is no keywords, and not the version that serves."""
-        if link.answerer is not None or _serves(config):
+        if not self._is_looked_up(config, link):
             return MISSING
-        owner, alias = config.use_case or self._use_case.name, _alias(config)
+        owner, alias = self._owner(config), _alias(config)
         version = self._reader.alias_version(owner, alias)
         before = self._versions.get(link.name, MISSING)
         if version is None:  # production is not taken away; its alias was
@@ -146,6 +204,13 @@ class Links:
                 return LinkVersion(version, None, problem)
             return replace(before, problem=problem, refused=version, postponed=None)
 
+    def _owner(self, config: ChainLink) -> str:
+        return config.use_case or self._use_case.name
+
+    def _is_looked_up(self, config: ChainLink, link: Link) -> bool:
+        """Whether a link is neither keywords nor the version that serves."""
+        return link.answerer is None and not _serves(config)
+
     def _loaded(self, owner: str, version: int) -> Predictor | None:
         """A version that serves here, or did so last."""
         slot = self._slots.get(owner)
@@ -170,9 +235,17 @@ class Links:
         """The links with what is loaded, and `serving` in the place of the version that serves."""
         links = []
         for config, link in self._links:
-            predictor = serving if _serves(config) else self._versions.get(link.name, MISSING).predictor
-            links.append(link if predictor is None else replace(link, answerer=Model(predictor)))
+            model = None if serving is None else Model(serving)
+            if not _serves(config):
+                model = self._model(self._owner(config), self._versions.get(link.name, MISSING))
+            links.append(link if model is None else replace(link, answerer=model))
         return links
+
+    def _model(self, owner: str, link_version: LinkVersion) -> Model | None:
+        predictor, version = link_version.predictor, link_version.version
+        if predictor is None or version is None:
+            return None
+        return LinkModel(predictor, owner, version, self._shared.marks)
 
 
 def _without_problem(link_version: LinkVersion) -> LinkVersion:

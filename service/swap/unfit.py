@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 
 from service.answers.slot import ServedVersion, Slot
 from service.errors import ModelHangs
+from service.swap.links import Links
+from service.watchdog import hang_watch
 from service.watchdog.first_load import VersionUnfit
 from service.watchdog.troubles import FAILS, Trouble, Troubles
 
@@ -29,19 +31,20 @@ class Unfit:
     def __init__(self, troubles: Troubles, loop: asyncio.AbstractEventLoop) -> None:
         self._troubles = troubles
         self._loop = loop
-        self._hung: set[tuple[str, int]] = set()
+        self._hung: dict[tuple[str, int], None] = {}
+        """By use case and number, in the order in which that was found."""
         # Of each by itself: a version that was tried is loaded anew when it serves, and counts from 0.
         self._counted: WeakKeyDictionary[ServedVersion, tuple[int, int]] = WeakKeyDictionary()
-        self._seen = b""
+        self._seen = self._seen_of_links = b""
 
     def note_hang(self, use_case: str, version: int, _reason: str) -> None:
         """A thread of this worker hangs by a version; from the thread that watches."""
-        self._hung.add((use_case, version))
+        self._hung[use_case, version] = None
 
     def forget(self, use_case: str, version: int) -> None:
         """The version is announced anew and gets another chance."""
         self._troubles.forget(use_case, version)
-        self._hung.discard((use_case, version))
+        self._hung.pop((use_case, version), None)
         for served in [one for one in self._counted if (one.name, one.version) == (use_case, version)]:
             del self._counted[served]
 
@@ -63,6 +66,20 @@ class Unfit:
             if reason is not None
         ]
 
+    def among_links(self, chains: Iterable[Links]) -> list[tuple[str, int, VersionUnfit]]:
+        """Versions, by use case and number, that links should ask no more, and why."""
+        asked = set().union(*(links.asked for links in chains))
+        content = self._troubles.content() if asked else b""
+        if content == self._seen_of_links:
+            return []
+        reasons = [
+            (owner, version, self._troubles.reason(owner, version)) for owner, version in sorted(asked)
+        ]
+        self._seen_of_links = content
+        return [
+            (owner, version, VersionUnfit(reason)) for owner, version, reason in reasons if reason is not None
+        ]
+
     def is_hopeless(self, served: ServedVersion) -> bool:
         """Whether it is better that nothing answers than this version."""
         return (served.name, served.version) in self._hung
@@ -72,6 +89,19 @@ class Unfit:
         if self.is_hopeless(served):
             error = ModelHangs(served.name, served.version)
             self._loop.call_soon_threadsafe(served.pipeline.batcher.abandon, error)
+
+    def let_go_of_links(self, chains: Iterable[Links]) -> None:
+        """Tell those who wait for a batch in which a version behind a link hangs; others are answered on.
+
+        Not only as the link is given up: another worker may have found out before this one.
+        """
+        for links in chains:
+            hung = [one for one in list(self._hung) if one in links.ever_asked]
+            for pipeline in list(links.pipelines) if hung else ():
+                is_stuck = pipeline.batcher.running_seconds > hang_watch.ANSWER_SECONDS
+                is_given_up = (pipeline.name, pipeline.version) in self._hung
+                if is_stuck and not is_given_up:
+                    pipeline.leave_batch(ModelHangs(*hung[-1]))
 
     def _count_failures(self, served: ServedVersion) -> None:
         answered, broken = served.pipeline.answered, served.pipeline.broken

@@ -187,12 +187,17 @@ class Watcher:
             if "canary" in notice:
                 self._look_at_ledger()
                 return
-            slot, version = self._station.slots.get(notice["use_case"]), int(notice["version"])
+            use_case, version = str(notice["use_case"]), int(notice["version"])
             move = int(notice.get("move", 0))
         except (ValueError, KeyError, TypeError):
             log.warning("a notice that is not one of a promotion: %.100s", payload)
             return
-        if slot is not None and not self._moves.is_followed(slot.name, move):
+        slot = self._station.slots.get(use_case)
+        if slot is None and any(use_case in links.owners for links in self._station.chains.values()):
+            self._give_up_unfit()  # as in `_try_anew`
+            self._forgive(use_case, version)
+            self._refresh_chains()
+        elif slot is not None and not self._moves.is_followed(slot.name, move):
             self._moves.follow(slot.name, move)
             self._aliases[slot.name] = version
             self._try_anew(slot, version)
@@ -203,9 +208,15 @@ class Watcher:
         """Serve a version that was made production, whatever was held against it before."""
         self._give_up_unfit()  # where it serves and hangs, its callers are told first
         slot.refused.pop(version, None)
-        self._unfit.forget(slot.name, version)
+        self._forgive(slot.name, version)
         self._move_to(slot, version)
         self._look_up_standing(slot)
+
+    def _forgive(self, use_case: str, version: int) -> None:
+        """Hold nothing against a version any more, wherever it is asked."""
+        self._unfit.forget(use_case, version)
+        for links in self._station.chains.values():
+            links.try_anew(use_case, version)
 
     def _poll_all(self) -> None:
         for name, slot in self._station.slots.items():
@@ -357,6 +368,24 @@ class Watcher:
             if slot.previous is served:
                 slot.previous = None  # a new chance is one for a version that is loaded anew
             self._unfit.let_go(served)
+        if self._station.chains:
+            self._give_up_unfit_links()
+
+    def _give_up_unfit_links(self) -> None:
+        """Have chains go on without a version that hangs or killed workers as one of their links."""
+        chains = self._station.chains.values()
+        for owner, version, error in self._unfit.among_links(chains):
+            for links in chains:
+                links.give_up(owner, version, error)
+            self._replaced = True
+            slot = self._station.slots.get(owner)
+            if slot is None:
+                continue
+            if slot.previous is not None and slot.previous.version == version:
+                slot.previous = None  # production does not go back to it
+            if version not in slot.refused:
+                self._refuse(slot, version, error)
+        self._unfit.let_go_of_links(chains)
 
     def _drop(self, slot: Slot) -> None:
         slot.drop()

@@ -13,6 +13,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
@@ -25,7 +26,7 @@ _THREADS = 128
 _FIELDS = 5  # doing, use case, version, began, thread
 _WIDTH = 8
 _ELSEWHERE = -1
-"""A use case that this worker does not serve, of which a link of a chain asks a version."""
+"""A use case that is not among those named."""
 _HEAD = 64 * 1024
 
 
@@ -46,7 +47,7 @@ class ActivityMarks:
 
     Args:
         folder: of all workers of this home; made where it is missing.
-        use_cases: names, by which `begin` refers to them.
+        use_cases: names, by which `begin` refers to them: what is served, and what links ask versions of.
     """
 
     def __init__(self, folder: Path, use_cases: Sequence[str]) -> None:
@@ -79,6 +80,22 @@ class ActivityMarks:
         mark[3] = monotonic_ns()
         mark[0] = doing
         return mark
+
+    @contextmanager
+    def amid(self, doing: int, use_case: str, version: int) -> Iterator[None]:
+        """Mark what this thread runs amid something else, whose mark comes back without the time between."""
+        outer = list(getattr(self._local, "mark", ()))
+        if outer:
+            self._local.mark[0] = IDLE  # until all of the other is written, for whoever reads it
+        mark = self.begin(doing, use_case, version)
+        try:
+            yield
+        finally:
+            mark[0] = IDLE
+            if outer:
+                mark[3] = outer[3] + monotonic_ns() - mark[3]
+                mark[1], mark[2] = outer[1:3]
+                mark[0] = outer[0]
 
     def running(self) -> list[Activity]:
         """What the threads of this process run now."""

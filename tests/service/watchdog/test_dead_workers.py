@@ -107,3 +107,27 @@ def test_what_runs_is_told_with_its_time(tmp_path: Path) -> None:
     marks.begin(ANSWERING, "of_another_server", 1)
     assert marks.running() == []
     marks.close()
+
+
+def test_what_runs_amid_something_else_has_a_mark_and_a_time_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks, now = ActivityMarks(tmp_path, ["digits", "plans"]), 0
+    monkeypatch.setattr("service.watchdog.activity.monotonic_ns", lambda: now)
+
+    def running() -> list[tuple[str, int, float]]:
+        return [(one.use_case, one.version, one.seconds) for one in marks.running()]
+
+    with marks.amid(ANSWERING, "plans", 1):
+        assert running() == [("plans", 1, 0.0)]
+    assert running() == []
+    mark = marks.begin(ANSWERING, "digits", 3)
+    now += 2_000_000_000
+    with pytest.raises(RuntimeError), marks.amid(ANSWERING, "plans", 7):
+        now += 5_000_000_000
+        assert running() == [("plans", 7, 5.0)]
+        raise RuntimeError
+    assert running() == [("digits", 3, 2.0)]
+    mark[0] = IDLE
+    assert running() == []
+    marks.close()
