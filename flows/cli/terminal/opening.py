@@ -34,11 +34,13 @@ def repeatable(again: str) -> Iterator[None]:
     """Tell what the same command does where a server that it needs goes away amid its work."""
     from flows.compute.errors import ComputeUnavailable, WorkLost
     from store.database.faults import FAULTS
-    from store.errors import StorageUnavailable
+    from store.errors import DatabaseUnavailable, StorageUnavailable
 
     away: tuple[type[Exception], ...] = (*FAULTS, StorageUnavailable, ComputeUnavailable, WorkLost)
     try:
         yield
+    except DatabaseUnavailable:  # it says by itself what is to be done, and often before anything was
+        raise
     except away as error:
         error.add_note(again)
         raise

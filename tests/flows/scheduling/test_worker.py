@@ -112,7 +112,7 @@ class Prefect(Client):
         self.deployments: set[str] = set()
         self.settled: list[frozenset[str]] = []
         monkeypatch.setattr(worker, "ensure_pool", self._nothing)
-        monkeypatch.setattr(worker, "forget_earlier", self._nothing)
+        monkeypatch.setattr(worker, "forget_worker", self._nothing)
         monkeypatch.setattr(worker, "bring_deployments", self._bring)
         monkeypatch.setattr(worker, "settle_runs", self._settle)
 
