@@ -70,22 +70,19 @@ def promote(
         if production != against:
             raise ProductionMoved(use_case, against, production)
         ensure_not_paused(conn, use_case)
-        intent_id = ledger.record(
+        with _on_record(
             conn,
             use_case,
-            "intent",
+            "promoted",
+            decision,
             actor=actor,
-            reason=decision.reason,
             from_version=production,
             to_version=version,
             evidence={**told_of(decision, challenger), "aliases": aliases},
             run_id=run_id,
-        )
-        conn.commit()
-        lifecycle.hold(conn, run_id, token)
-        move_aliases(registry, use_case, aliases, production, version)
-        ledger.close_intent(conn, ledger.entry(conn, intent_id), "promoted", decision.reason)
-        conn.commit()
+            token=token,
+        ):
+            move_aliases(registry, use_case, aliases, production, version)
 
 
 def move_link(
@@ -116,22 +113,56 @@ def move_link(
         named = registry.alias_version(use_case, alias)
         if named != against:
             raise LinkMoved(challenger, against, named)
-        intent_id = ledger.record(
+        with _on_record(
             conn,
             use_case,
-            "intent",
+            "linked",
+            decision,
             actor=actor,
-            reason=decision.reason,
             from_version=named,
             to_version=version,
             evidence={**told_of(decision, challenger), "link": challenger},
             run_id=run_id,
-        )
-        conn.commit()
-        lifecycle.hold(conn, run_id, token)
-        registry.set_alias(use_case, alias, version)
-        ledger.close_intent(conn, ledger.entry(conn, intent_id), "linked", decision.reason)
-        conn.commit()
+            token=token,
+        ):
+            registry.set_alias(use_case, alias, version)
+
+
+@contextmanager
+def _on_record(
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    closed_as: ledger.Event,
+    decision: GateDecision,
+    *,
+    actor: str,
+    from_version: int | None,
+    to_version: int,
+    evidence: Mapping[str, Any],
+    run_id: str,
+    token: int,
+) -> Iterator[None]:
+    """Have the intent in the ledger before aliases move, the run held meanwhile, and the closing row behind.
+
+    Raises:
+        Fenced: another run has taken over; the intent stays open, for `reconcile`.
+    """
+    intent_id = ledger.record(
+        conn,
+        use_case,
+        "intent",
+        actor=actor,
+        reason=decision.reason,
+        from_version=from_version,
+        to_version=to_version,
+        evidence=evidence,
+        run_id=run_id,
+    )
+    conn.commit()
+    lifecycle.hold(conn, run_id, token)
+    yield
+    ledger.close_intent(conn, ledger.entry(conn, intent_id), closed_as, decision.reason)
+    conn.commit()
 
 
 def ensure_not_paused(conn: psycopg.Connection[Any], use_case: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from configs.schema import CanaryConfig
+from configs.schema import CanaryConfig, UseCase
 from configs.settings import CHECKOUT
 from models.canary.moves import begin_canary
 from models.chain.keyword_classifier import KeywordClassifier
@@ -129,14 +129,22 @@ def test_a_link_that_hangs_is_refused_and_production_goes_on(
     })  # fmt: skip
 
 
-def test_production_does_not_go_back_to_a_version_that_hung_as_a_link(
-    start_chained: StartChained, registry: FolderRegistry, conn: psycopg.Connection, hang: Hang
-) -> None:
+def start_before_last(
+    start_chained: StartChained, registry: FolderRegistry, conn: psycopg.Connection
+) -> tuple[Service, UseCase]:
+    """Version 2 serves, and the version before it stands behind the second link."""
     service, wishes = start_chained(NEVER, second(ALWAYS), versions=[1])
     registry.add(wishes, 2)
     registry.set_alias("wishes", "previous", 1)
     promote(conn, registry, 2, "wishes")
     wait_for(lambda: links(service) == {"trained": ("ready", 2), "second": ("ready", 1)})
+    return service, wishes
+
+
+def test_production_does_not_go_back_to_a_version_that_hung_as_a_link(
+    start_chained: StartChained, registry: FolderRegistry, conn: psycopg.Connection, hang: Hang
+) -> None:
+    service, _ = start_before_last(start_chained, registry, conn)
     slot = service.worker.slots["wishes"]
     assert slot.previous is not None
     hang(service, "second")
@@ -151,11 +159,7 @@ def test_production_does_not_go_back_to_a_version_that_hung_as_a_link(
 def test_production_that_hangs_at_the_head_of_a_chain_is_given_up_itself(
     start_chained: StartChained, registry: FolderRegistry, conn: psycopg.Connection, hang: Hang
 ) -> None:
-    service, wishes = start_chained(NEVER, second(ALWAYS), versions=[1])
-    registry.add(wishes, 2)
-    registry.set_alias("wishes", "previous", 1)
-    promote(conn, registry, 2, "wishes")
-    wait_for(lambda: links(service) == {"trained": ("ready", 2), "second": ("ready", 1)})
+    service, wishes = start_before_last(start_chained, registry, conn)
     hang(service, "trained")
     stuck = service.worker.slots["wishes"].serving().pipeline
     batcher = stuck.batcher
