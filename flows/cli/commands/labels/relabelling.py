@@ -12,6 +12,12 @@ from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.opening import ALL_OR_NOTHING, GOES_ON, opened, repeatable
 from flows.cli.terminal.output import facts, print_json, result_console
 
+LOOK_FIRST = (
+    "either all of it was done or nothing: look which labels there are before the same command, as it would "
+    "change once more what it has made"
+)
+"""Of a chain (a=b, b=c) or an exchange."""
+
 
 def recheck(
     use_case: Name,
@@ -75,7 +81,8 @@ def relabel(
     changes = LabelChanges(_mapping(renames or []), dropped or [], set_aside or [], separator)
     if not (changes.renamed or dropped or set_aside or separator):
         raise typer.BadParameter("say what to change: --map, --drop, --set-aside or --separator")
-    with opened(use_case) as (conn, config), repeatable(ALL_OR_NOTHING):
+    is_repeatable = changes.renamed.keys().isdisjoint(changes.renamed.values())
+    with opened(use_case) as (conn, config), repeatable(ALL_OR_NOTHING if is_repeatable else LOOK_FIRST):
         report = relabel_rows(conn, config, changes)
     if as_json:
         print_json(report.as_dict())

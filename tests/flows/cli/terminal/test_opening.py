@@ -24,7 +24,8 @@ END_SESSION = """
     [
         ("ingest loans loans.csv", "what was stored is not stored twice: the same command goes on"),
         ("forget-label loans --source file/eve --reason typo --yes", "either all of it was done or nothing"),
-        ("relabel loans --map paid=late", "either all of it was done or nothing"),
+        ("relabel loans --map paid=late", "or nothing; the same command does what is left"),
+        ("relabel loans --map paid=late --map late=paid", "or nothing: look which labels there are before"),
     ],
 )
 def test_a_session_that_ends_amid_the_work_is_told_with_what_the_same_command_does(
