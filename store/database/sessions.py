@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, LiteralString
 
 import psycopg
@@ -177,6 +177,8 @@ def keep_lock_within(
 def let_go(conn: Connection, keeper: Connection, purpose: Purpose, name: str) -> None:
     """End what `keep_lock` gave for `conn`."""
     if keeper is not conn:
+        with suppress(psycopg.Error):  # gone, and the lock with it
+            keeper.rollback()  # the server hears some time later that a connection was closed
         keeper.close()
     elif not conn.closed:
         unlock_session(conn, purpose, name)

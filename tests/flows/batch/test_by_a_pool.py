@@ -163,10 +163,12 @@ def test_a_part_whose_file_was_cut_is_answered_again(folder: Path, database_url:
         if now.rows >= 1024:
             raise CutOff
 
-    with connect(database_url, autocommit=True) as conn, pytest.raises(CutOff):
-        predict_file(
-            predictor, 1, folder / "in.parquet", output, progress=cut, ledger=FileLedger(conn, "plans")
-        )
+    with (
+        connect(database_url, autocommit=True) as conn,
+        closing(FileLedger(conn, "plans")) as ledger,
+        pytest.raises(CutOff),
+    ):
+        predict_file(predictor, 1, folder / "in.parquet", output, progress=cut, ledger=ledger)
     part = parts_folder(output) / "000002.parquet"
     part.write_bytes(part.read_bytes()[:-7])
     with connect(database_url, autocommit=True) as conn:
