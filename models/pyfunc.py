@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from features.errors import RecordError
 from features.records.contract import RecordContract
 from models.code_archive import write_code
 from models.estimators.catalogue import packages_behind
-from models.provenance.surroundings import distributions_of
+from models.provenance.surroundings import distributions_of, installed_version
 from models.versions.artifact import Manifest, read_manifest, read_probe
 from models.versions.predictor import Answers, Predictor
 
@@ -111,7 +110,7 @@ def requirements(manifest: Manifest, encoder: str = STANDARD) -> list[str]:
         more |= {*REQUIRED_BY.get(manifest.estimator, ()), *distributions_of(named)}
     if any(name.startswith(f"{MEANING}/") for name in manifest.files):
         more |= set(BY_MEANING)
-    return [f"{name}=={version(name)}" for name in sorted({*REQUIRED, *more})]
+    return [f"{name}=={installed_version(name)}" for name in sorted({*REQUIRED, *more})]
 
 
 def describe_signature(predictor: Predictor) -> ModelSignature:

@@ -48,9 +48,10 @@ TensorFlow would: no thread survives a fork."""
 READ_ONCE = (
     ("models.provenance.surroundings", "installed_packages"),
     ("mlflow.utils.requirements_utils", "_init_modules_to_packages_map"),
+    ("models.code_archive", "archived_code"),
 )
-"""Functions that read for a second which packages are installed, and remember it; MLflow's by itself would be
-called in each run."""
+"""Functions that read for a second which packages are installed, or pack the code that goes with a version,
+and remember it; by itself each run would call them."""
 REQUEST_SECONDS = 5.0
 STALE = 3
 """Exit code of one that has imported other code than lies on disk now."""

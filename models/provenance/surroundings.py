@@ -78,10 +78,20 @@ def installed(names: tuple[str, ...]) -> dict[str, str]:
     versions = {}
     for name in sorted(set(names)):
         try:
-            versions[name] = version(name)
+            versions[name] = installed_version(name)
         except PackageNotFoundError:
             continue
     return versions
+
+
+@cache
+def installed_version(name: str) -> str:
+    """Version of a package; read once, as what a process has imported of it stays.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    return version(name)
 
 
 def usable_cores() -> int:

@@ -19,7 +19,7 @@ from configs.schema import RecordConfig
 from configs.settings import CHECKOUT
 from features.errors import RecordError
 from features.records.contract import RecordContract
-from models import ratchet_model
+from models import code_archive, ratchet_model
 from models.code_archive import ARCHIVE, ROOMS, write_code
 from models.production.registry import Registry
 from models.pyfunc import PyfuncModel, example_frame, log_model, requirements, to_table
@@ -112,6 +112,18 @@ def test_its_code_is_two_files_and_the_same_each_time(trees: Case, tmp_path: Pat
     names = zipfile.ZipFile(archive).namelist()
     assert {name.partition("/")[0] for name in names} == set(ROOMS)
     assert all(name.endswith(".py") for name in names)
+
+
+def test_code_that_changed_on_disk_is_packed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "models" / "one.py"
+    module.parent.mkdir()
+    module.write_text("ANSWER = 1\n", encoding="utf-8")
+    monkeypatch.setattr(code_archive, "CHECKOUT", tmp_path)
+    packed = code_archive.archived_code()
+    assert code_archive.archived_code() is packed
+    module.write_text("ANSWER = 10\n", encoding="utf-8")
+    with zipfile.ZipFile(io.BytesIO(code_archive.archived_code())) as archive:
+        assert archive.read("models/one.py") == b"ANSWER = 10\n"
 
 
 def test_the_artifact_lies_where_the_registry_looks(trees: Case, store: str, tmp_path: Path) -> None:
