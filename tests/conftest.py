@@ -25,6 +25,7 @@ TEMPLATE = "template_ratchet"
 DRAW_SECRET = "of the suite"
 MLFLOW_DATABASE = "shared_mlflow"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+ONE_THREAD = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 LONG = 3600.0
 """Seconds until a slow test, or one of faults, is given up, unless it has more."""
 NO_BROWSER = "no browser (chromium) was found"
@@ -50,8 +51,14 @@ def browser_sentence(reasons: Sequence[str]) -> str | None:
 
 
 def pytest_configure() -> None:
-    """No test may write into the MLflow of whoever runs the suite."""
+    """No test may write into the MLflow of whoever runs the suite, and none computes on all cores.
+
+    Files of tests run side by side: where each of them has TensorFlow hand its small steps from thread to
+    thread, all wait for each other's.
+    """
     os.environ.pop(TRACKING_URI, None)
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

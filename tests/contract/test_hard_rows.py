@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +129,24 @@ REFUSED = {
 UNCHANGED = {"image": ("all_missing", "empty_texts", "absurd_values"), "tabular": ("empty_texts",)}
 """Kind of records to the cases that need a field of another type."""
 CASES = [(name, case) for name in ESTIMATORS for case in HARD if case not in UNCHANGED.get(KINDS[name], ())]
+NETWORKS: Mapping[str, Sequence[str]] = {
+    "keras_cnn": ("one_class", "a_class_without_rows", "two_rows"),
+    "keras_mixed": ("one_class", "all_missing", "absurd_values"),
+    "keras_resnet": ("one_class",),
+}
+"""Estimators that fit long, and the cases that are not among the slow tests."""
+
+
+def marked(name: str, case: str) -> object:
+    long = case not in NETWORKS.get(name, (case,))
+    return pytest.param(name, case, id=f"{name}:{case}", marks=[pytest.mark.slow] if long else [])
 
 
 def checked(use_case: UseCase, records: list[Record]) -> Columns:
     return RecordContract(use_case.record).check_records(records).all_or_raise()
 
 
-@pytest.mark.parametrize(("name", "case"), CASES, ids=[":".join(one) for one in CASES])
+@pytest.mark.parametrize(("name", "case"), [marked(*one) for one in CASES])
 def test_hard_rows_give_a_version_or_one_sentence(name: str, case: str, tmp_path: Path) -> None:
     use_case = make_use_case(name, **({"smote": True} if name == "catboost" else {}))
     records, labels = HARD[case](use_case, *make_records(use_case, 60, seed=1))
@@ -218,7 +229,10 @@ class _Watch(SilentWatch):
         raise self.raised
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name == "keras_resnet" else []) for name in ESTIMATORS],
+)
 @pytest.mark.parametrize(
     "raised",
     [ConnectionError("the database is away"), ZeroDivisionError("a fault of ours"), TrainingStopped()],

@@ -127,11 +127,13 @@ FITTED = {
     "other_rows_another_model",
 }
 """Laws that fit one or two of their own."""
-LONG = {"keras_mixed": FITTED_OFTEN, "keras_resnet": FITTED}
+AGAIN = FITTED | {"a_fit_stops_when_asked", "a_warm_start_continues_on_a_copy", "same_seed_same_model"}
+"""Laws that begin a fit of their own at all."""
+LONG = {"keras_cnn": FITTED, "keras_mixed": FITTED, "keras_resnet": AGAIN}
 
 
 def marked(name: str, law: str) -> object:
-    """Networks fit long: what the smallest of them obeys often is among the slow tests for larger ones."""
+    """Networks fit long: of what other estimators obey, much is among the slow tests for them."""
     long = law in LONG.get(CASES[name].model.estimator, ())
     return pytest.param(name, law, id=f"{name}:{law}", marks=[pytest.mark.slow] if long else [])
 
