@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# How many test files at once; each process has servers of its own, and takes 2 GB. 3 are faster on two cores, as tests wait.
+# How many test files at once; each process has servers of its own, and takes up to 3 GB. More than cores are faster, as
+# tests wait: 4 on two cores where there is room for them.
 # Files go in their order, so that those of a folder that share a server mostly find it running.
-TEST_JOBS ?= 3
+ROOM := $(shell awk '/^MemAvailable/ {print int($$2 / 1048576)}' /proc/meminfo 2>/dev/null)
+TEST_JOBS ?= $(shell test "$(ROOM)" -ge 15 2>/dev/null && echo 4 || echo 3)
 # Tests write some 100,000 small files, 3 GB in all: into memory where there are 8 GB of it to spare, and kept there
 # only of what failed.
 SHM := $(shell df --output=avail --block-size=1G /dev/shm 2>/dev/null | tail -n 1)

@@ -223,6 +223,7 @@ def test_the_committed_file_deploys_as_it_is(up: Installation) -> None:
     assert set(folders.values()) == {str(CHECKOUT)}
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_loop(up: Installation) -> None:
     file = up.folder / "more.csv"
     file.write_text("width,height,label\n7.1,10.2,pear\n6.9,seven,apple\n7.0,7.1,quince\n", encoding="utf-8")
