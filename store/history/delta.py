@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import psycopg
 import pyarrow as pa
@@ -26,6 +28,7 @@ from store.objects.opening import storage_at
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
+log = logging.getLogger("ratchet.history")
 LOG = "_delta_log"
 OFTEN_SUMMED_UP = {"delta.checkpointInterval": "10"}
 """So many commits are summed up in one file; who opens the table reads those after it one by one."""
@@ -33,6 +36,8 @@ _WRITER = "ratchet"
 """Under which name a table says which batch it got last."""
 _DECIDED = "ratchet decided at"
 """Under which name it says when that was decided, in microseconds since 1970."""
+_JOINING = "ratchet.joining"
+"""The property of a table that says who makes its small files one, or did so last."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -72,7 +77,7 @@ def append_batch(
             away (its session ended) does not know, and must not write what another has written.
         HistoryError: it cannot be written.
     """
-    table = open_table(uri, options, what)
+    table = open_table(uri, options, what) or _made(uri, options, what, lines.schema, how)
     if (held := last_batch(table)) != after:
         raise HistoryBusy(
             f"{what} at {uri} holds batch {held}, not {after}: another process has written to it"
@@ -83,7 +88,7 @@ def append_batch(
     try:
         with Told(uri, what):
             write_deltalake(
-                uri if table is None else table,  # against what came since it was opened Delta checks
+                table,  # against what came since it was opened Delta checks
                 lines,
                 mode="append",
                 storage_options=dict(options),
@@ -96,12 +101,28 @@ def append_batch(
             raise
 
 
+def _made(
+    uri: str, options: Mapping[str, str], what: str, schema: pa.Schema, how: Mapping[str, Any]
+) -> DeltaTable:
+    """A new table without lines, or the one that another process has made meanwhile.
+
+    Of two that would begin it with a batch both would be committed: Delta checks nothing against a table that
+    was not there.
+    """
+    with Told(uri, what):
+        write_deltalake(uri, schema.empty_table(), mode="append", storage_options=dict(options), **how)
+    table = open_table(uri, options, what)
+    if table is None:
+        raise HistoryBusy(f"{what} at {uri} was deleted by another process")
+    return table
+
+
 @contextmanager
 def changing_alone(conn: psycopg.Connection[Any], name: str) -> Iterator[None]:
     """Nobody else appends to a table, makes its small files one or deletes it meanwhile.
 
-    Two that make small files one at once would both be committed, and each row be there twice: Delta as we
-    have it sees no conflict in that. Ends the caller's transaction.
+    Who loses the lock, as its session ended, does not know: what it writes then has to be refused by Delta.
+    Ends the caller's transaction.
 
     Args:
         name: of the table, which machines that share it agree on.
@@ -110,6 +131,30 @@ def changing_alone(conn: psycopg.Connection[Any], name: str) -> Iterator[None]:
     with conn.transaction():
         lock_transaction(conn, "history", name)
         yield
+
+
+def join_files(table: DeltaTable, uri: str, what: str, **how: Any) -> None:
+    """Make small files one; where others change the table meanwhile, that is left to the next time.
+
+    Of two that do so at once both would be committed, and each row be there twice: Delta as we have it sees
+    no conflict in that, as no row changes. But it refuses who has not seen the table's properties as they
+    are, so each writes itself down there first.
+
+    Args:
+        what: the table, as people call it.
+        how: which files, and how they are written (`TableOptimizer.compact`).
+
+    Raises:
+        HistoryError: it cannot be written.
+    """
+    own = uuid4().hex
+    try:
+        with Told(uri, what):
+            table.alter.set_table_properties({_JOINING: own}, raise_if_not_exists=False)
+            if table.metadata().configuration.get(_JOINING) == own:  # else another has begun behind us
+                table.optimize.compact(**how)
+    except HistoryBusy as busy:
+        log.info("%s", busy)
 
 
 def delete_table(uri: str) -> None:

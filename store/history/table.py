@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties
 
 from features.records.contract import RecordContract
-from store.errors import HistoryBusy, HistoryDamaged
+from store.errors import HistoryDamaged
 from store.feedback.rows import RowVersions, read_versions
 from store.history.batches import Batch, Numbers, are_decided, read_batches, read_mark
 from store.history.delta import (
@@ -27,6 +27,7 @@ from store.history.delta import (
     delete_table,
     described_record,
     is_summed_up_often,
+    join_files,
     last_batch,
     last_decided_at,
     open_dataset,
@@ -276,11 +277,7 @@ class HistoryTable:
             table = self._open()
             if table is None or not self._has_many_small(table):  # another has done it
                 return
-            try:
-                with Told(self.uri, WHAT):
-                    table.optimize.compact(target_size=_FILE_SIZE)
-            except HistoryBusy as busy:  # rows of these files were deleted meanwhile; the next time does it
-                log.info("%s", busy)
+            join_files(table, self.uri, WHAT, target_size=_FILE_SIZE)
 
     def _has_many_small(self, table: DeltaTable | None) -> bool:
         if table is None:

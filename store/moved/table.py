@@ -18,6 +18,7 @@ from store.history.delta import (
     append_batch,
     changing_alone,
     described_record,
+    join_files,
     last_batch,
     open_table,
     sum_up_often,
@@ -136,10 +137,16 @@ class PredictionTable:
                 return
             with Told(self.uri, WHAT):
                 sum_up_often(table)
-                for month in self._crowded(table):
-                    table.optimize.compact(
-                        [("month", "=", month)], target_size=_FILE_SIZE, writer_properties=_WRITING
-                    )
+            for month in self._crowded(table):
+                join_files(
+                    table,
+                    self.uri,
+                    WHAT,
+                    partition_filters=[("month", "=", month)],
+                    target_size=_FILE_SIZE,
+                    writer_properties=_WRITING,
+                )
+            with Told(self.uri, WHAT):
                 table.vacuum(
                     retention_hours=int(kept.total_seconds() // 3600),
                     enforce_retention_duration=False,

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,21 @@ import numpy as np
 import psycopg
 import pytest
 from deltalake import DeltaTable
+from deltalake.table import TableOptimizer
 
 from configs.settings import CHECKOUT
 from store.database.connection import connect
 from store.errors import HistoryBusy
 from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.history import delta
 from store.history import table as tables
 from store.history.batches import Batch, add_batches
 from store.history.delta import changing_alone
 from store.history.places import table_of
 from store.history.table import HistoryTable
+from store.moved import table as moved_tables
 from store.moved.moving import move_old
+from store.moved.places import prediction_table
 from tests.store.history.test_cleaning import USE_CASE, fill, rows_of
 from tests.store.moved import answers
 
@@ -78,6 +83,83 @@ def test_small_files_are_made_one_by_one_process_at_a_time(
         thread.join(30)
     assert not thread.is_alive()
     assert rows_of(table) == 12
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, on: Any, name: str, work: Callable[[], Any]) -> None:
+    """Have others, who have lost their lock, do something just before a call, once."""
+    for module in (tables, moved_tables):
+        monkeypatch.setattr(module, "changing_alone", lambda *_: nullcontext())
+    call, left = getattr(on, name), [work]
+
+    def called(*args: Any, **named: Any) -> Any:
+        while left:
+            left.pop()()
+        return call(*args, **named)
+
+    monkeypatch.setattr(on, name, called)
+
+
+@pytest.mark.parametrize("when", [(TableOptimizer, "compact"), (delta, "uuid4")])
+def test_rows_stay_single_where_two_make_small_files_one(
+    conn: psycopg.Connection[Any],
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    when: tuple[Any, str],
+) -> None:
+    table = fill(conn, tmp_path, range(4))
+    monkeypatch.setattr(tables, "_SMALL_FILES", 3)
+    with connect(database_url) as other:
+        meanwhile(monkeypatch, *when, lambda: table.clean(other))
+        table.clean(conn)
+    assert rows_of(table) == 12
+    assert len(table.files()) == 1
+    assert table.batches() == 4
+
+
+@pytest.mark.parametrize("when", [(TableOptimizer, "compact"), (delta, "uuid4")])
+def test_predictions_stay_single_where_two_make_small_files_one(
+    conn: psycopg.Connection[Any],
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    when: tuple[Any, str],
+) -> None:
+    days = [answers.NOW - timedelta(days=day) for day in range(31, 51)]
+    ids = [one for day in days for one in answers.store_answers(conn, range(2), day)]
+    move_old(conn, tmp_path, answers.USE_CASE, answers.NOW - timedelta(days=30))
+    table = prediction_table(tmp_path, answers.USE_CASE.name, answers.USE_CASE.record)
+    with connect(database_url) as other:
+        meanwhile(monkeypatch, *when, lambda: table.clean(other))
+        table.clean(conn)
+    assert answers.in_tables(tmp_path) == sorted(ids)
+    assert len(DeltaTable(table.uri).file_uris()) < 5
+
+
+def test_a_table_that_two_begin_at_once_gets_its_first_batch_once(
+    conn: psycopg.Connection[Any], database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, records = [f"i:{one}" for one in range(3)], ['{"weight": 1}'] * 3
+    add_feedback(conn, USE_CASE.name, FeedbackBatch(names, records, ["ripe"] * 3, "test"))
+    until = add_batches(conn, USE_CASE.name)
+    conn.commit()
+    table = table_of(tmp_path, USE_CASE.name, USE_CASE.record)
+    lines, left = HistoryTable._lines, [connect(database_url)]
+
+    def lines_meanwhile(self: HistoryTable, *args: Any) -> Any:
+        while left:  # in a thread of its own: this one is Delta's
+            with left.pop() as other:
+                thread = threading.Thread(target=table.fill, args=(other, until))
+                thread.start()
+                thread.join(30)
+                assert not thread.is_alive()
+        yield from lines(self, *args)
+
+    monkeypatch.setattr(tables, "changing_alone", lambda *_: nullcontext())
+    monkeypatch.setattr(HistoryTable, "_lines", lines_meanwhile)
+    table.fill(conn, until)
+    assert rows_of(table) == 3
+    assert table.batches() == 1
 
 
 def empty_batch(number: int) -> Batch:
