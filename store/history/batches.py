@@ -51,6 +51,8 @@ class Mark:
     last_seq: int = 0
     settled_at: datetime | None = None
     """All rows that had arrived before were seen."""
+    last_change: int | None = 0
+    """The greatest number of a change that was heard of; None: the release of the last batch did not say."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def add_batches(conn: psycopg.Connection[Any], use_case: str) -> int:
     mark = read_mark(conn, use_case)
     settled_at = oldest_open_transaction(conn)
     while True:
-        seen = _look(conn, use_case, mark)
+        known = _last_change(conn, use_case, mark)
+        seen = _look(conn, use_case, mark, known)
         is_last = len(seen.fresh) < MOST_ROWS
         until = None if is_last else int(seen.fresh[-1])
         superseded = _numbers(
@@ -108,7 +111,7 @@ def add_batches(conn: psycopg.Connection[Any], use_case: str) -> int:
         if not len(rows) and not len(superseded) and not len(seen.gone):
             return mark.number
         last = max(mark.last_seq, *(int(part.max(initial=0)) for part in (seen.fresh, superseded)))
-        mark = Mark(mark.number + 1, last, settled_at)
+        mark = Mark(mark.number + 1, last, settled_at, max(known, int(seen.changes.max(initial=0))))
         _note(conn, use_case, mark, rows, np.setdiff1d(superseded, rows), seen.gone, seen.changes)
         if is_last:
             return mark.number
@@ -145,8 +148,8 @@ def are_decided(
 def read_mark(conn: psycopg.Connection[Any], use_case: str, until: int = NEWEST) -> Mark:
     """Up to where the last batch has read, or the last up to a number."""
     row = conn.execute(
-        "SELECT batch, last_seq, settled_at FROM history_batch WHERE use_case = %s AND batch <= %s"
-        " ORDER BY batch DESC LIMIT 1",
+        "SELECT batch, last_seq, settled_at, last_change FROM history_batch"
+        " WHERE use_case = %s AND batch <= %s ORDER BY batch DESC LIMIT 1",
         (use_case, until),
     ).fetchone()
     return Mark() if row is None else Mark(*row)
@@ -162,8 +165,18 @@ def unpack_numbers(packed: bytes) -> Numbers:
     return np.cumsum(np.frombuffer(zlib.decompress(packed), "<i8")).astype(np.int64)
 
 
-def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark) -> _Seen:
-    """What there is beyond a mark."""
+_NONE = pack_numbers(np.array([], dtype=np.int64))
+
+
+def _last_change(conn: psycopg.Connection[Any], use_case: str, mark: Mark) -> int:
+    """The greatest number of a change that batches up to a mark have heard of."""
+    if mark.last_change is not None:
+        return mark.last_change
+    return int(told_since(conn, use_case, "changes", EVER).max(initial=0))
+
+
+def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark, known: int) -> _Seen:
+    """What there is beyond a mark, and beyond the changes up to a number."""
     settled_at = mark.settled_at or EVER
     heard = told_since(conn, use_case, "changes", settled_at)
     found = conn.execute(
@@ -174,7 +187,7 @@ def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark) -> _Seen:
             "settled_at": settled_at,
             "heard": heard.tolist(),
             # A clock that was set back, or that of a server that took over, says of news that it is older.
-            "known": int(told_since(conn, use_case, "changes", EVER).max(initial=0)),
+            "known": known,
             "most": MOST_ROWS,
         },
     ).fetchall()
@@ -190,7 +203,8 @@ def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark) -> _Seen:
 def gone_until(conn: psycopg.Connection[Any], use_case: str, batch: int) -> Numbers:
     """Rows that were not as they were any more, by what batches up to a number say."""
     told = conn.execute(
-        "SELECT gone FROM history_batch WHERE use_case = %s AND batch <= %s", (use_case, batch)
+        "SELECT gone FROM history_batch WHERE use_case = %s AND batch <= %s AND gone <> %s",
+        (use_case, batch, _NONE),
     ).fetchall()
     return np.concatenate([np.array([], dtype=np.int64), *(unpack_numbers(packed) for (packed,) in told)])
 
@@ -199,7 +213,7 @@ def has_gone(conn: psycopg.Connection[Any], use_case: str) -> bool:
     """Whether any batch says of a row that it is not as it was any more."""
     row = conn.execute(
         "SELECT EXISTS (SELECT 1 FROM history_batch WHERE use_case = %s AND gone <> %s)",
-        (use_case, pack_numbers(np.array([], dtype=np.int64))),
+        (use_case, _NONE),
     ).fetchone()
     assert row is not None
     return bool(row[0])
@@ -233,9 +247,9 @@ def _note(
     packed = [pack_numbers(one) for one in (rows, superseded, gone, changes)]
     conn.execute(
         "INSERT INTO history_batch"
-        " (use_case, batch, rows, superseded, gone, changes, last_seq, settled_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (use_case, mark.number, *packed, mark.last_seq, mark.settled_at),
+        " (use_case, batch, rows, superseded, gone, changes, last_seq, settled_at, last_change)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (use_case, mark.number, *packed, mark.last_seq, mark.settled_at, mark.last_change),
     )
 
 

@@ -86,20 +86,39 @@ def test_a_row_that_is_corrected_between_any_two_statements_is_there_once(
     assert statements > 5
 
 
+@pytest.mark.parametrize("told", ["last_change", "NULL"])
 def test_a_correction_is_heard_of_by_a_clock_that_was_set_back(
-    conn: psycopg.Connection[Any], tmp_path: Path
+    conn: psycopg.Connection[Any], tmp_path: Path, told: str
 ) -> None:
+    """Also where a batch is of a release that did not say which change was the last."""
     say(conn, "abcd", "ripe")
     standing(conn, tmp_path)
     say(conn, "ad", "green")
     standing(conn, tmp_path)
     ahead = "at = at + interval '1 hour'"  # as if the clock had been set back by an hour since
     conn.execute(f"UPDATE history_batch SET {ahead}, settled_at = settled_at + interval '1 hour'")
+    conn.execute(f"UPDATE history_batch SET last_change = {told}")
     conn.execute(f"UPDATE feedback_change SET {ahead}")
     say(conn, "bd", "green")
     say(conn, "e", "ripe")
     for _ in range(2):
         assert standing(conn, tmp_path) == stored(conn)
+
+
+def test_what_batches_hold_that_are_settled_is_not_read_again(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    for label in ("ripe", "green"):
+        say(conn, "abcd", label)
+        standing(conn, tmp_path)
+    conn.execute(
+        "UPDATE history_batch SET rows = %(torn)s, changes = %(torn)s, gone = %(torn)s,"
+        " at = at - interval '1 hour' WHERE batch < (SELECT max(batch) FROM history_batch)",
+        {"torn": b"cannot be unpacked"},
+    )
+    say(conn, "b", "ripe")
+    say(conn, "e", "green")
+    assert standing(conn, tmp_path) == stored(conn)
 
 
 def test_a_table_of_before_the_database_was_restored_is_made_again(
