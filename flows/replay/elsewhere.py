@@ -67,8 +67,8 @@ class ClusterWorkers(Workers):
                 draft = self._plan.fits / f".{key}.{os.getpid()}.npz"
                 draft.write_bytes(sent.answers)
                 draft.replace(self._plan.fits / f"{key}.npz")
-        except OSError as full:
-            error = full
+        except Exception as fault:  # noqa: BLE001 - a full disk, or whatever it is: who waits is told
+            error = fault
         if error is None:
             kept.set_result(None)
         else:

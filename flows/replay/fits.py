@@ -24,10 +24,11 @@ from configs.schema import ChallengerConfig, UseCase
 from features.records.contract import take
 from flows.replay.history import History, Places
 from flows.replay.versions import Versions
-from models.errors import CannotUpdate, ModelError
+from models.errors import CannotUpdate, ModelError, TrainingError
 from models.estimators.blend import Blend
 from models.estimators.fit_watch import SilentWatch
 from models.estimators.labels_and_thresholds import threshold_array
+from models.passing_faults import is_passing
 from models.versions.fitting import FittedModel, fit_challenger
 from models.versions.predictor import Answers
 
@@ -252,6 +253,10 @@ def make_fit(
     Args:
         versions: where the parent of a warm start is.
         name: of the version that is written there; None: none is.
+
+    Raises:
+        TrainingError: it cannot be made for what this machine lacks now, such as memory: that says nothing of
+            the policy that wants it.
     """
     train = wanted.train
     asked = np.setdiff1d(np.arange(train.min(initial=0), len(history)), train)
@@ -262,6 +267,11 @@ def make_fit(
         if versions is not None and name is not None:
             versions.write(name, fitted, use_case, history, asked)
     except ModelError as error:
+        if is_passing(error):
+            raise TrainingError(
+                f"a fit of '{wanted.challenger.name}' failed for what the machine lacks now: {error}; "
+                "what was fitted is kept: the same command goes on there, and `--jobs 1` needs least"
+            ) from error
         nothing = np.zeros((len(asked), 0), dtype=np.float32)
         seconds = time.process_time() - began
         return FitAnswers((), None, use_case.target.separator, asked, nothing, seconds, str(error))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from configs.compute.address import read_compute
 from flows.compute import inside
 from flows.compute.cluster import connect
+from flows.compute.contract import Pool
 from flows.replay import elsewhere
 from flows.replay.fits import Parent, Wanted
 from flows.replay.history import cut
@@ -88,3 +89,22 @@ def test_two_threads_of_a_worker_may_go_on_from_the_same_fit_at_once(
         ]
     assert [one.result().answers for one in made] == [b"answers"] * 2
     assert (tmp_path / "worker" / "replays" / "sent" / "versions" / "default" / "parent").samefile(shared)
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), OSError(28, "No space left on device")])
+def test_a_fit_that_cannot_be_kept_here_is_told_to_who_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    made: Future[Any] = Future()
+    made.set_result(elsewhere.SentFit(b"answers", b"version"))
+    pool = SimpleNamespace(width=1, share=lambda value: value, submit=lambda *_: made)
+
+    def unpack(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(inside, "unpack_folder", unpack)
+    history = world(8)
+    plan = Plan(WARM, history, cut(history, PERIOD, 2), tmp_path / "here")
+    wanted = Wanted(FULL, np.arange(10), is_kept=True)
+    kept = elsewhere.ClusterWorkers(cast(Pool, pool), plan).fit("default", "name", wanted)
+    assert kept.exception(5) is fault

@@ -24,6 +24,8 @@ from flows.replay import fits, workers
 from flows.replay.fits import FitStore, Wanted, fit_key
 from flows.replay.history import cut
 from flows.replay.plan import Plan
+from models.errors import TrainingError
+from models.estimators.logistic import Logistic
 from tests.features.meaning.tiny import HAS_TOKENIZERS, MISSING, write_tiny_model
 from tests.flows.replay.worlds import PERIOD, USE_CASE, world
 
@@ -90,6 +92,23 @@ def test_one_that_cannot_be_made_says_why_and_is_kept(tmp_path: Path) -> None:
         assert answers.failure is not None
         assert "class" in answers.failure
         assert len(answers.classes) == 0
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("can't start new thread")])
+def test_one_that_fails_for_what_the_machine_lacks_is_no_failure_of_the_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    history = world(5)
+    with monkeypatch.context() as lacking:
+        lacking.setattr(Logistic, "fit", fail)
+        with pytest.raises(TrainingError, match="the machine lacks now: logistic cannot"):
+            FitStore(tmp_path, history, USE_CASE).get(Wanted(FULL, TRAIN))
+    answers = FitStore(tmp_path, history, USE_CASE).get(Wanted(FULL, TRAIN))
+    assert answers.failure is None
+    assert answers.right(history, np.arange(300, 500)).mean() > 0.95
 
 
 @pytest.mark.skipif(not HAS_TOKENIZERS, reason=MISSING)
