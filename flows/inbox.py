@@ -115,12 +115,17 @@ def _keep(path: Path, before: object, report: InboxReport) -> InboxReport:
 
 
 def _refuse(path: Path, why: str, report: InboxReport) -> InboxReport:
-    report = InboxReport(report.read, {**report.refused, printable_name(path): why}, report.left)
+    name, read, left = printable_name(path), report.read, report.left
     try:
-        note_reason(move_aside(path, path.parent / REFUSED), why)
+        target = move_aside(path, path.parent / REFUSED)
     except OSError as error:
+        report = InboxReport(read, {**report.refused, name: why}, left)
         return _leave(path, f"cannot be moved to {REFUSED}/: {error.strerror or error}", report)
-    return report
+    try:
+        note_reason(target, why)
+    except OSError as error:
+        why = f"{why}; that cannot be written beside it in {REFUSED}/: {error.strerror or error}"
+    return InboxReport(read, {**report.refused, name: why}, left)
 
 
 def _leave(path: Path, why: str, report: InboxReport) -> InboxReport:

@@ -65,6 +65,22 @@ def test_a_file_is_read_once_and_one_that_cannot_be_read_is_set_aside_with_the_r
     assert not (inbox / "refused" / "other.csv.reason.txt").stat().st_mode & 0o077
 
 
+def test_a_file_that_was_set_aside_is_told_so_where_its_reason_cannot_be_written(
+    inbox: Path, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (inbox / "other.csv").write_text("colour\nred\n", encoding="utf-8")
+    monkeypatch.setattr(steps, "note_reason", full)
+    report = read_inbox(context_of(tmp_path, database_url))
+    assert report.left == {}
+    assert report.refused["other.csv"].endswith(
+        "present: 'colour'; that cannot be written beside it in refused/: No space left on device"
+    )
+    assert files_of(inbox) == ["done/rows.csv", "refused/other.csv"]
+
+
 def test_with_the_database_away_a_file_is_not_refused_but_waits(inbox: Path, tmp_path: Path) -> None:
     away = "postgresql://ratchet@127.0.0.1:1/ratchet"
     with pytest.raises(DatabaseUnavailable):
