@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -57,6 +58,22 @@ _MARKS = (",", "'", " ")
 _POINTS = r"\.\d*\."
 
 
+def is_plain(column: pa.ChunkedArray) -> bool:
+    """Whether no cell has what tells any of these forms, by the bytes of all together: most have none."""
+    return not any(map(_has_marks, column.chunks))
+
+
+def _has_marks(cells: pa.Array) -> bool:
+    if cells.type != pa.string() or cells.null_count:
+        return True
+    _, places, texts = cells.buffers()
+    ends = np.frombuffer(places, np.int32)[cells.offset : cells.offset + len(cells) + 1]
+    data = b"" if texts is None else texts.slice(ends[0], ends[-1] - ends[0]).to_pybytes()
+    if not data.isascii() or any(mark.encode() in data for mark in _MARKS):  # other blanks are no ASCII
+        return True
+    return b"." in data and _any(pc.greater(pc.count_substring(cells, "."), 1))
+
+
 def forms_to_declare(column: pa.ChunkedArray, files: FilesConfig) -> list[tuple[pa.ChunkedArray, str]]:
     """For each form that cells have and the declaration does not read: which cells, and what to declare.
 
@@ -71,5 +88,5 @@ def forms_to_declare(column: pa.ChunkedArray, files: FilesConfig) -> list[tuple[
     return [(mask, advice) for mask, advice in masks if _any(mask)]
 
 
-def _any(mask: pa.ChunkedArray) -> bool:
+def _any(mask: pa.ChunkedArray | pa.Array) -> bool:
     return bool(pc.any(mask).as_py())

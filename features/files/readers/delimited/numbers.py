@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from configs.schema import FilesConfig
 from features.files.layout import Layout
-from features.files.readers.delimited.number_forms import OTHER_BLANKS, forms_to_declare
+from features.files.readers.delimited.number_forms import OTHER_BLANKS, forms_to_declare, is_plain
 
 _PLAIN = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$"
 
@@ -44,6 +44,8 @@ def _read(
     column: pa.ChunkedArray, name: str, files: FilesConfig
 ) -> tuple[pa.ChunkedArray | None, dict[int, str]]:
     if files.decimal == "." and files.thousands is None:
+        if is_plain(column):
+            return None, {}
         return None, _undeclared(_with_one_blank(column), name, files)
     if files.thousands == " ":
         column = _with_one_blank(column)

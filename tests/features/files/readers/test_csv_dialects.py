@@ -8,12 +8,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from configs.schema import UseCase
 from features.errors import SourceError
 from features.files.labelled_rows import RowReader
 from features.files.layout import layout_of
+from features.files.readers.delimited.number_forms import is_plain
 from features.files.sources import open_source
 
 TABLE: dict[str, Any] = {
@@ -209,6 +211,15 @@ def test_a_text_keeps_what_it_begins_with_wherever_it_stands(tmp_path: Path) -> 
     with closing(open_source(path, layout_of(told))) as source:
         (rows,) = [RowReader(told).read(batch) for batch in source.batches]
     assert rows.columns["words"].tolist() == texts
+
+
+@pytest.mark.parametrize("odd", ["1,5", "1'000'000", "1 234", "1\u00a0234", "1.234.567", "caf\u00e9", " 1"])
+def test_cells_are_looked_at_one_by_one_only_where_one_is_odd(odd: str) -> None:
+    plain = ["1.5", "", "-20", "+.5", "3e-7", "nan"]
+    cells = pa.array([*plain, odd, *plain])
+    assert is_plain(pa.chunked_array([cells.slice(0, 6), cells.slice(7), cells.slice(2, 0)]))
+    assert not is_plain(pa.chunked_array([cells.slice(7), cells.slice(6, 1)]))
+    assert is_plain(pa.chunked_array([], pa.string()))
 
 
 def test_a_line_beyond_the_limit_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
