@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,12 @@ from features.records.error_messages import describe, invalid_message
 from features.records.fields import Field, Parsed
 from features.records.image_field import ImageField
 from features.records.scalars.numbers import NumberField
+from features.records.scalars.texts import TextField
 from features.records.scalars.truths import BooleanField
 from features.records.times import load_time
+
+_AT_ONCE = 500
+"""Records as objects at a time: so few are still at hand when their values are taken."""
 
 
 def check_stored(
@@ -28,24 +30,31 @@ def check_stored(
 
     A field that a record lacks, as it was added since, counts as missing; one that was removed is ignored.
     """
-    records = [document if isinstance(document, dict) else orjson.loads(document) for document in documents]
-    values = _values(records, list(contract.fields))
+    values = _values(documents, list(contract.fields))
     parsed = {name: _check(field, values[name]) for name, field in contract.fields.items()}
-    return join_columns(len(records), parsed, {})
+    return join_columns(len(documents), parsed, {})
 
 
-def _values(records: Sequence[dict[str, Any]], names: list[str]) -> dict[str, list[Any]]:
+def _values(documents: Sequence[str | bytes | dict[str, Any]], names: list[str]) -> dict[str, list[Any]]:
     """The values of each field, by record; None where it has none."""
-    if records and len(names) > 1:  # of one name `itemgetter` makes no tuple
-        with suppress(KeyError):
-            columns = zip(*map(itemgetter(*names), records), strict=True)
-            return dict(zip(names, map(list, columns), strict=True))
-    return {name: [record.get(name) for record in records] for name in names}
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for start in range(0, len(documents), _AT_ONCE):
+        records = [
+            one if isinstance(one, dict) else orjson.loads(one) for one in documents[start : start + _AT_ONCE]
+        ]
+        for name, values in columns.items():
+            try:
+                values += [record[name] for record in records]
+            except KeyError:
+                values += [record.get(name) for record in records]
+    return columns
 
 
 def _check(field: Field, values: list[Any]) -> Parsed:
     if isinstance(field, ImageField):
         return check_levels(field, values)
+    if isinstance(field, NumberField | TextField) and field.accepts(values):  # and so of their own type
+        return field.load(values), {}
     column, bad = field.check(values)
     own = _own_kind(field)
     if not _kinds(values) <= own:

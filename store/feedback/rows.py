@@ -11,13 +11,16 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from configs.schema import RecordConfig
 from features.errors import RefusedRow
 from features.records.contract import CheckedRecords, Columns, LabelContract, RecordContract, concat, take
+from features.records.rows import rows_at_once
 from features.records.stored_records import check_stored
 from store.feedback.sources import unless_held
 from store.quarantine.reasons import ReasonTally
 
 BATCH = 20_000
+"""Rows that are in memory as text at once."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ NO_KEY = 0
 """Stands for no id, no content and no group. That a hash is 0 is as likely as that two are equal."""
 CONTENT: LiteralString = """CASE jsonb_strip_nulls(record) WHEN '{}' THEN 0
         ELSE jsonb_hash_extended(jsonb_strip_nulls(record), 0) END"""
+_HELD: LiteralString = "CASE held WHEN '{}' THEN 0 ELSE jsonb_hash_extended(held, 0) END"
+"""The same of what a record holds, `held`, which is found once a row: it takes longer than all else."""
 GROUP: LiteralString = """coalesce(hashtextextended(CASE WHEN %(group)s::text IS NOT NULL
         THEN coalesce(record->>%(group)s::text, record_group) END, 2), 0)"""
 """Of a field, or of a key beside the fields; nothing where the configuration names none."""
@@ -134,7 +139,7 @@ SELECT_BY_SEQ: LiteralString = (
     ) AS kept WHERE use_case = %(use_case)s AND seq = ANY(%(seq)s) ORDER BY seq"""
 )
 SELECT_VERSIONS: LiteralString = (
-    f"SELECT {_COLUMNS.replace('{time}', _TIME)}, coalesce(said_by, 'earlier') "
+    f"SELECT {_COLUMNS.replace('{time}', _TIME).replace(CONTENT, _HELD)}, coalesce(said_by, 'earlier') "
     """FROM (
         SELECT use_case, identity, record_id, record_group, record, label, seq, event_time, received_at,
             said_by
@@ -142,13 +147,23 @@ SELECT_VERSIONS: LiteralString = (
         UNION ALL
         SELECT use_case, identity, NULL, record_group, record, label, seq, event_time, received_at, NULL
         FROM feedback_correction
-    ) AS kept WHERE use_case = %(use_case)s AND seq BETWEEN %(low)s AND %(high)s"""
+    ) AS kept CROSS JOIN LATERAL (SELECT jsonb_strip_nulls(record) AS held OFFSET 0) AS without_nulls
+    WHERE use_case = %(use_case)s AND """
 )
+_BETWEEN: LiteralString = "seq BETWEEN %(low)s AND %(high)s"
+_AMONG: LiteralString = "seq = ANY(%(seq)s)"
 SELECT_IDENTITIES: LiteralString = """
     SELECT identity FROM feedback WHERE use_case = %(use_case)s AND seq = ANY(%(seq)s)
     UNION
     SELECT identity FROM feedback_correction WHERE use_case = %(use_case)s AND seq = ANY(%(seq)s)"""
 NEWEST = 2**63 - 1
+StoredVersion = tuple[Any, ...]
+"""What `SELECT_VERSIONS` gives of a row."""
+
+
+def rows_as_text(record: RecordConfig) -> int:
+    """How many rows are read at once: fewer of large pictures, whose text is longer than their levels."""
+    return min(BATCH, max(1, rows_at_once(record) // 3))
 
 
 def read_feedback(
@@ -222,40 +237,56 @@ class Misfit:
 
 
 def read_versions(
-    conn: psycopg.Connection[Any], use_case: str, contract: RecordContract, seq: NDArray[np.int64]
-) -> RowVersions:
-    """The rows of these arrivals, also those that were corrected since; of those that are gone nothing.
+    conn: psycopg.Connection[Any], use_case: str, record: RecordConfig, seq: NDArray[np.int64]
+) -> list[StoredVersion]:
+    """The rows of these arrivals, also those that were corrected since, by arrival; of gone ones nothing.
 
     Args:
-        seq: in ascending order; those that lie close together are read at once.
+        seq: in ascending order.
     """
-    parameters = {"use_case": use_case, "group": contract.record.group}
-    wanted = set(seq.tolist())
-    found: dict[int, tuple[Any, ...]] = {}
-    for low, high in _stretches(seq):
-        for row in conn.execute(SELECT_VERSIONS, {**parameters, "low": low, "high": high}):
-            if row[3] in wanted:
-                found[row[3]] = row
-    rows = [found[number] for number in sorted(found)]
+    parameters = {"use_case": use_case, "group": record.group}
+    found: dict[int, StoredVersion] = {}
+    dense, others = _stretches(seq)
+    with conn.cursor(binary=True) as cursor:
+        for part in dense:
+            ends = {"low": int(part[0]), "high": int(part[-1])}
+            rows = cursor.execute(SELECT_VERSIONS + _BETWEEN, parameters | ends).fetchall()
+            numbers = set(part.tolist())
+            found.update({row[3]: row for row in rows if row[3] in numbers})
+        if len(others):
+            rows = cursor.execute(SELECT_VERSIONS + _AMONG, parameters | {"seq": others.tolist()}).fetchall()
+            found.update({row[3]: row for row in rows})
+    return [found[number] for number in sorted(found)]
+
+
+def check_versions(contract: RecordContract, rows: Sequence[StoredVersion]) -> RowVersions:
+    """Rows that were read, under the rules of a contract."""
     checked, reasons = find_misfits(contract, None, [row[1] for row in rows], [row[2] for row in rows])
     misfits = tuple(
         Misfit(rows[at][3], rows[at][0], rows[at][2], rows[at][8], reason) for at, reason in reasons.items()
     )
-    fitting = [row for at, row in enumerate(rows) if at not in reasons]
+    fitting = [row for at, row in enumerate(rows) if at not in reasons] if reasons else rows
     return RowVersions(
         _feedback_rows(checked.columns, fitting), _objects([row[8] for row in fitting]), misfits
     )
 
 
 _GAP = 1000
+_FEWEST = 100
+_MOST_BESIDE = 2
+"""So many rows at most are read for each that is wanted."""
 
 
-def _stretches(seq: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """From where to where numbers lie close together; other use cases have the numbers between."""
-    if not len(seq):
-        return []
-    ends = np.flatnonzero(np.diff(seq) > _GAP)
-    return list(zip(seq[np.append(0, ends + 1)].tolist(), seq[np.append(ends, -1)].tolist(), strict=True))
+def _stretches(seq: NDArray[np.int64]) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+    """Numbers that lie close together, stretch by stretch, and those that are asked for one by one.
+
+    Other use cases may have the numbers between; where the same one has them, its rows would be read in vain.
+    """
+    dense, others = [], [seq[:0]]
+    for part in np.split(seq, np.flatnonzero(np.diff(seq) > _GAP) + 1):
+        is_dense = len(part) >= _FEWEST and part[-1] - part[0] < _MOST_BESIDE * len(part)
+        (dense if is_dense else others).append(part)
+    return dense, np.concatenate(others)
 
 
 def find_misfits(
@@ -289,7 +320,8 @@ def _read_rows(
     left_out: ReasonTally | None = None,
 ) -> FeedbackRows:
     parameters = {**parameters, "group": contract.record.group}
-    parts = [_read_part(rows, contract, labels, left_out) for rows in _batches(conn, query, parameters)]
+    batches = _batches(conn, query, parameters, rows_as_text(contract.record))
+    parts = [_read_part(rows, contract, labels, left_out) for rows in batches]
     if not parts:
         return _read_part([], contract, labels, left_out)
     return FeedbackRows(
@@ -336,11 +368,11 @@ def _feedback_rows(columns: Columns, rows: Sequence[tuple[Any, ...]]) -> Feedbac
 
 
 def _batches(
-    conn: psycopg.Connection[Any], query: LiteralString, parameters: Mapping[str, Any]
+    conn: psycopg.Connection[Any], query: LiteralString, parameters: Mapping[str, Any], most: int
 ) -> Iterator[list[tuple[Any, ...]]]:
     with conn.transaction(), conn.cursor(name="feedback_rows") as cursor:
         cursor.execute(query, parameters)
-        while rows := cursor.fetchmany(BATCH):
+        while rows := cursor.fetchmany(most):
             yield rows
 
 

@@ -9,7 +9,7 @@ the storage and knows how it is computed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,21 +43,26 @@ def _codes(column: NDArray[Any]) -> Codes:
     """A code for each value, equal where values are."""
     if column.ndim > 1:
         flat = np.ascontiguousarray(column).reshape(len(column), -1)
-        return np.array([_code_of(row.tobytes()) for row in flat], dtype=np.uint64)
+        return _codes_of(row.tobytes() for row in flat)
     if column.dtype == object:
         import pandas as pd  # slow, and who only looks at tables needs none of it
 
         places, distinct = pd.factorize(column, use_na_sentinel=True)
-        codes = np.array([*map(_code_of, distinct), _MISSING], dtype=np.uint64)
+        codes = np.append(_codes_of(one.encode("utf-8", "surrogatepass") for one in distinct), _MISSING)
         return np.asarray(codes[places])
     if column.dtype.kind == "f":
         column = np.where(np.isnan(column), np.nan, column) + 0.0  # one code for -0.0 and 0.0
     return np.ascontiguousarray(column).view(np.uint64)
 
 
-def _code_of(value: str | bytes) -> np.uint64:
-    raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-    return np.uint64(int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little"))
+def _code_of(name: str) -> np.uint64:
+    return np.uint64(_codes_of([name.encode("utf-8", "surrogatepass")])[0])
+
+
+def _codes_of(values: Iterable[bytes]) -> Codes:
+    """The first 64 bits of the BLAKE2b of each."""
+    hashed, size = hashlib.blake2b, 8
+    return np.frombuffer(b"".join([hashed(one, digest_size=size).digest() for one in values]), "<u8")
 
 
 def _mixed(codes: Codes) -> Codes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import psycopg
@@ -17,7 +18,7 @@ from deltalake import DeltaTable, WriterProperties
 
 from features.records.contract import RecordContract
 from store.errors import HistoryDamaged
-from store.feedback.rows import RowVersions, read_versions
+from store.feedback.rows import RowVersions, StoredVersion, check_versions, read_versions, rows_as_text
 from store.history.batches import Batch, Numbers, are_decided, read_batches, read_mark
 from store.history.delta import (
     OFTEN_SUMMED_UP,
@@ -42,10 +43,9 @@ from store.objects.opening import storage_at
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
+T = TypeVar("T")
 log = logging.getLogger("ratchet.history")
 WHAT = "the table of labelled rows"
-_CHUNK = 20_000
-"""Rows that are read from the database at once."""
 _SMALL_FILES = 64
 """So many files of few rows are made one."""
 _FILE_SIZE = 128 * 2**20
@@ -223,13 +223,20 @@ class HistoryTable:
     def _lines(
         self, conn: psycopg.Connection[Any], contract: RecordContract, draw: Draw, batch: Batch
     ) -> Iterator[pa.RecordBatch]:
-        for kind, numbers in ((ROW, batch.rows), (SUPERSEDED, batch.superseded)):
-            for start in range(0, len(numbers), _CHUNK):
-                found = read_versions(conn, self.use_case, contract, numbers[start : start + _CHUNK])
-                yield from self._chunk(batch.number, kind, found, draw)
+        for kind, rows in _one_ahead(self._read_chunks(conn, batch)):
+            yield from self._chunk(batch.number, kind, check_versions(contract, rows), draw)
         if len(batch.gone):
             values = self._of_batch(batch.number, GONE, len(batch.gone))
             yield from self.layout.table({**values, "seq": batch.gone}, len(batch.gone)).to_batches()
+
+    def _read_chunks(
+        self, conn: psycopg.Connection[Any], batch: Batch
+    ) -> Iterator[tuple[str, list[StoredVersion]]]:
+        most = rows_as_text(self.layout.record)
+        for kind, numbers in ((ROW, batch.rows), (SUPERSEDED, batch.superseded)):
+            for start in range(0, len(numbers), most):
+                some = numbers[start : start + most]
+                yield kind, read_versions(conn, self.use_case, self.layout.record, some)
 
     def _chunk(self, number: int, kind: str, found: RowVersions, draw: Draw) -> Iterator[pa.RecordBatch]:
         if len(found.rows):
@@ -285,6 +292,15 @@ class HistoryTable:
         # Asked of the column itself: as a table of Arrow it would cost an import of pandas.
         sizes = table.get_add_actions(flatten=True).column("size_bytes").to_numpy()
         return int((sizes < _FILE_SIZE // 64).sum()) > _SMALL_FILES
+
+
+def _one_ahead(parts: Iterator[T]) -> Iterator[T]:
+    """The parts, of which the next is made by a thread while one is in hand: no more are in memory."""
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(next, parts, None)
+        while (part := made.result()) is not None:
+            made = thread.submit(next, parts, None)
+            yield part
 
 
 def layout_of(uri: str, options: Mapping[str, str]) -> Layout:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from configs.schema import HoldoutConfig
-from store.history.draws import Shares, hashed_share
+from store.history.draws import Shares, hashed_shares
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 from store.splits.records import SameRecords
 from store.splits.splits import split_rows
@@ -19,7 +19,7 @@ HASH = HoldoutConfig(by="hash", fraction=0.3, min_rows=20, max_rows=100)
 
 
 def drawn(rows: int, secret: str = "s") -> Shares:
-    return np.array([hashed_share(f"{secret}:{row}") for row in range(rows)])
+    return hashed_shares(f"{secret}:{row}" for row in range(rows))
 
 
 def split(
