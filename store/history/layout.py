@@ -133,13 +133,21 @@ def from_arrow(field: FieldConfig, column: pa.ChunkedArray) -> NDArray[Any]:
 
 def objects(column: pa.ChunkedArray) -> NDArray[np.object_]:
     """Texts as Python objects, one object for all that are equal."""
-    coded = column.combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):  # nothing in it
-        coded = coded.combine_chunks()
+    coded = _coded(column)
     distinct = np.empty(len(coded.dictionary) + 1, dtype=object)  # the last one: missing
     distinct[:-1] = coded.dictionary.to_pylist()
     values: NDArray[np.object_] = distinct[coded.indices.fill_null(len(coded.dictionary)).to_numpy()]
     return values
+
+
+def numbers_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """A number for each text, from 0 on, the same for all that are equal; none may be missing."""
+    return _coded(column).indices.to_numpy().astype(np.int64)
+
+
+def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    coded = column.combine_chunks().dictionary_encode()
+    return coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded  # nothing in it
 
 
 def times_of(column: pa.ChunkedArray) -> NDArray[np.datetime64]:

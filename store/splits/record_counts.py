@@ -10,7 +10,7 @@ import pyarrow as pa
 from configs.schema import UseCase
 from store.feedback.rows import NO_KEY
 from store.history.kinds import IS_ROW
-from store.history.layout import objects
+from store.history.layout import numbers_of
 from store.history.reading import HistoryReader
 from store.snapshots.index import Snapshot
 from store.snapshots.rules import Rule
@@ -110,4 +110,4 @@ def _touched(
 def _counted(rows: pa.Table) -> tuple[int, int]:
     """Records among rows, and those with several labels."""
     entities = joined(len(rows), [rows[kind].to_numpy() for kind in KINDS])
-    return len(np.unique(entities)), count_contradicted(entities, objects(rows["label"]))
+    return int(entities.max(initial=-1)) + 1, count_contradicted(entities, numbers_of(rows["label"]))

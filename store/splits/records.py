@@ -148,23 +148,58 @@ def one_of_each(rows: FeedbackRows, types: Collection[FieldType]) -> NDArray[np.
 
 
 def joined(count: int, keys: Collection[NDArray[np.int64]]) -> Entities:
-    """A number for each row, equal for those that hang together by equal keys of one kind."""
-    starts, ends, size = [], [], count
-    for kind in keys:
-        rows = np.flatnonzero(kind != NO_KEY)
-        numbers = np.unique(kind[rows], return_inverse=True)[1]
-        starts.append(rows)
+    """A number for each row, equal for those that hang together by equal keys of one kind.
+
+    They are numbered by their first rows, from 0 on.
+    """
+    shared = [_shared(kind) for kind in keys]
+    rows = np.unique(np.concatenate([one for one, _ in shared]))
+    first = np.arange(count)
+    if len(rows):
+        first[rows] = rows[_first_places(rows, shared)]
+    numbers = np.cumsum(first == np.arange(count)) - 1
+    return np.asarray(numbers[first], dtype=np.int64)
+
+
+def _shared(keys: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Rows whose key another row has too, and a number of that key for each, from 0 on."""
+    order = np.argsort(keys, kind="stable")
+    ranked = keys[order]
+    repeats = ranked[1:] == ranked[:-1]
+    is_shared = np.zeros(len(keys), dtype=np.bool_)
+    is_shared[1:] |= repeats
+    is_shared[:-1] |= repeats
+    is_shared &= ranked != NO_KEY
+    begins = is_shared.copy()
+    begins[1:] &= ~repeats
+    return order[is_shared], np.cumsum(begins)[is_shared] - 1
+
+
+def _first_places(
+    rows: NDArray[np.intp], shared: Collection[tuple[NDArray[np.intp], NDArray[np.int64]]]
+) -> NDArray[np.intp]:
+    """For each of some rows, in ascending order, the place of the first one that it hangs together with."""
+    starts, ends, size = [], [], len(rows)
+    for some, numbers in shared:
+        starts.append(np.searchsorted(rows, some))
         ends.append(numbers + size)
-        size += int(numbers.max()) + 1 if len(numbers) else 0
+        size += int(numbers.max(initial=-1)) + 1
     places = (np.concatenate(starts), np.concatenate(ends))
     edges = coo_array((np.ones(len(places[0]), dtype=np.int8), places), shape=(size, size))
-    return np.asarray(connected_components(edges, directed=False)[1][:count], dtype=np.int64)
+    parts = connected_components(edges, directed=False)[1][: len(rows)]
+    _, first, numbers = np.unique(parts, return_index=True, return_inverse=True)
+    return np.asarray(first[numbers], dtype=np.intp)
 
 
-def count_contradicted(entities: Entities, labels: NDArray[np.object_]) -> int:
-    """Records whose rows do not all have the same label."""
-    if len(entities) == 0:
-        return 0
-    codes = np.unique(labels.astype(str), return_inverse=True)[1]
-    pairs = np.unique(np.stack([np.unique(entities, return_inverse=True)[1], codes]), axis=1)
-    return int((np.bincount(pairs[0]) > 1).sum())
+def count_contradicted(entities: Entities, labels: NDArray[np.int64]) -> int:
+    """Records whose rows do not all have the same label.
+
+    Args:
+        entities: as `joined` numbers them.
+        labels: a number for the label of each row.
+    """
+    least = np.full(int(entities.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    most = np.full(len(least), -1, dtype=np.int64)
+    np.minimum.at(least, entities, labels)
+    np.maximum.at(most, entities, labels)
+    return int((least < most).sum())

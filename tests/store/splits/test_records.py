@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from configs.schema import FieldType
 from store.feedback.rows import NO_KEY, FeedbackRows
 from store.snapshots.learned import NOTHING_LEARNED, Learned
-from store.splits.records import FEW, one_of_each, same_records
+from store.splits.records import FEW, count_contradicted, joined, one_of_each, same_records
 
 WORDS: set[FieldType] = {"category", "boolean"}
 NUMBERS: set[FieldType] = {"number", "category"}
@@ -84,3 +84,16 @@ def test_of_equal_rows_the_last_one_counts_where_contents_tell_records() -> None
     few = rows_of([7, 8, 7])
     assert one_of_each(few, NUMBERS).tolist() == [0, 1, 2]
     assert one_of_each(few, {"text"}).tolist() == [1, 2]
+
+
+def test_records_are_numbered_by_their_first_rows_whatever_they_hang_together_by() -> None:
+    keys = [np.array(one, dtype=np.int64) for one in ([9, 5, 5, 0, 0, 9, 7], [0, 0, 8, 0, 0, 0, 8])]
+    assert joined(7, keys).tolist() == [0, 1, 1, 2, 3, 0, 1]
+    assert joined(0, [np.array([], dtype=np.int64)]).tolist() == []
+
+
+def test_a_record_contradicts_itself_where_its_rows_have_several_labels() -> None:
+    entities = np.array([0, 1, 1, 2, 3, 0, 1])
+    assert count_contradicted(entities, np.array([1, 0, 0, 0, 1, 0, 0])) == 1
+    assert count_contradicted(entities, np.array([1, 0, 2, 0, 1, 0, 0])) == 2
+    assert count_contradicted(entities[:0], entities[:0]) == 0
