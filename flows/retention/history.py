@@ -53,7 +53,7 @@ def find_unneeded(conn: psycopg.Connection[Any], context: LoopContext) -> Unneed
     return Unneeded(tuple(tables), tuple(lines))
 
 
-def forget(unneeded: Unneeded) -> None:
+def forget(unneeded: Unneeded, context: LoopContext) -> None:
     """Delete it for good.
 
     Raises:
@@ -61,9 +61,12 @@ def forget(unneeded: Unneeded) -> None:
     """
     for table in unneeded.tables:
         table.delete()
+    if not unneeded.lines:
+        return
+    from store.history.forgetting import forget_rows  # of DuckDB, which takes a while to import
+
     for table, batches in unneeded.lines:
-        for batch, numbers in batches.items():
-            table.forget(batch, numbers)
+        forget_rows(table, batches, folder=context.settings.home / "work")
 
 
 def clean(conn: psycopg.Connection[Any], context: LoopContext) -> int:

@@ -201,7 +201,7 @@ def _snapshots(
     )
     unneeded = history.find_unneeded(conn, context)
     if not pruning.dry_run:
-        history.forget(unneeded)
+        history.forget(unneeded, context)
         history.clean(conn, context)
     yield Removal("rows of no snapshot", unneeded.rows)
     yield Removal("history tables", len(unneeded.tables))

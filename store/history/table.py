@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import psycopg
 import pyarrow as pa
-from deltalake import DeltaTable, WriterProperties
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 from features.records.contract import RecordContract
 from store.errors import HistoryDamaged
 from store.feedback.rows import RowVersions, StoredVersion, check_versions, read_versions, rows_as_text
-from store.history.batches import Batch, Numbers, are_decided, read_batches, read_mark
+from store.history.batches import Batch, are_decided, read_batches, read_mark
 from store.history.delta import (
     OFTEN_SUMMED_UP,
     Told,
@@ -182,14 +182,29 @@ class HistoryTable:
             raise HistoryDamaged(f"{missing[0]} of {WHAT} at {self.uri} is gone")
         return {one: found[one] for one in names}
 
-    def forget(self, batch: int, seq: Numbers) -> None:
-        """Delete rows that came with a batch, where nothing refers to them any more."""
+    def put_in_place(
+        self, batches: Sequence[int], lines: Callable[[], AbstractContextManager[Iterator[pa.RecordBatch]]]
+    ) -> None:
+        """Have lines in the place of all that these batches hold, at once or not at all.
+
+        Args:
+            lines: gives them; entered when no change that comes from then on is missed.
+
+        Raises:
+            HistoryBusy: another process has changed the table meanwhile.
+        """
         table = self._open()
-        if table is None or not len(seq):
+        if table is None or not batches:
             return
-        numbers = ", ".join(map(str, seq.tolist()))
-        with Told(self.uri, WHAT):
-            table.delete(f"batch = {batch} AND kind <> '{GONE}' AND seq IN ({numbers})")
+        with Told(self.uri, WHAT), lines() as given:
+            write_deltalake(
+                table,  # against what came since it was opened Delta checks
+                # By a thread: one of Delta's own may not ask a table in an object store.
+                pa.RecordBatchReader.from_batches(self.layout.schema, _one_ahead(given)),
+                mode="overwrite",
+                predicate=f"batch IN ({', '.join(map(str, batches))})",
+                writer_properties=_WRITING,
+            )
 
     def delete(self) -> None:
         """Delete the table with all its files."""

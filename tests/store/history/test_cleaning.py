@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
 from configs.schema import FieldConfig, ModelConfig, RecordConfig, TargetConfig, UseCase
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.revisions.taking_back import LabelSelection, take_back
+from store.history import forgetting
 from store.history import table as tables
 from store.history.batches import add_batches, has_gone, read_mark
 from store.history.places import table_of
@@ -69,3 +71,42 @@ def test_batches_say_whether_a_row_has_gone(conn: psycopg.Connection[Any], tmp_p
     assert read_mark(conn, USE_CASE.name).number == 3
     assert has_gone(conn, USE_CASE.name)
     assert not has_gone(conn, "others")
+
+
+def all_lines(table: tables.HistoryTable) -> list[tuple[Any, ...]]:
+    with HistoryReader(table) as reader:
+        columns = ", ".join(table.layout.schema.names)
+        return reader.rows(f"SELECT {columns} FROM stored ORDER BY batch, seq, kind")
+
+
+@pytest.mark.parametrize("most", [{"_MOST_BATCHES": 500}, {"_MOST_BATCHES": 1}, {"_MOST_ROWS": 2}])
+def test_rows_are_forgotten_and_all_else_stays_as_it_is(
+    conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: dict[str, int]
+) -> None:
+    table = fill(conn, tmp_path, range(4))
+    take_back(conn, USE_CASE.name, LabelSelection(("1",)), actor="ann", reason="wrong")
+    table.fill(conn, add_batches(conn, USE_CASE.name))
+    monkeypatch.setattr(tables, "_SMALL_FILES", 3)
+    table.clean(conn)
+    for name, number in most.items():
+        monkeypatch.setattr(forgetting, name, number)
+    lines = all_lines(table)
+    assert [line[:3] for line in lines[-1:]] == [(2, 5, "gone")]
+    forgetting.forget_rows(
+        table, {1: np.array([1, 2, 3]), 3: np.array([8]), 5: np.array([2])}, folder=tmp_path
+    )
+    gone = {(1, 1), (2, 1), (3, 1), (8, 3)}
+    assert all_lines(table) == [line for line in lines if line[:2] not in gone]
+    assert table.batches() == 5
+
+
+def test_more_rows_are_forgotten_than_a_condition_can_name(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    rows = 40_000
+    names, records = [f"i:{one}" for one in range(rows)], [json.dumps({"weight": one}) for one in range(rows)]
+    add_feedback(conn, USE_CASE.name, FeedbackBatch(names, records, ["ripe"] * rows, "test"))
+    table = table_of(tmp_path, USE_CASE.name, USE_CASE.record)
+    table.fill(conn, add_batches(conn, USE_CASE.name))
+    forgetting.forget_rows(table, {1: np.arange(1, rows)}, folder=tmp_path)
+    assert [line[:2] for line in all_lines(table)] == [(rows, 1)]

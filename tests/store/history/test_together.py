@@ -30,6 +30,7 @@ from store.history import delta
 from store.history import table as tables
 from store.history.batches import Batch, add_batches
 from store.history.delta import changing_alone
+from store.history.forgetting import forget_rows
 from store.history.places import table_of
 from store.history.table import HistoryTable
 from store.moved import table as moved_tables
@@ -44,6 +45,7 @@ from pathlib import Path
 from store.database.connection import connect
 from store.history import table as tables
 from store.history.batches import add_batches
+from store.history.forgetting import forget_rows
 from store.history.places import table_of
 from tests.store.history.test_cleaning import USE_CASE
 
@@ -212,7 +214,7 @@ def test_a_change_that_came_between_is_no_damage(
     DeltaTable(table.uri).optimize.compact()
     monkeypatch.setattr(HistoryTable, "_open", lambda _: before)
     with pytest.raises(HistoryBusy):
-        table.forget(1, np.array([1]))
+        forget_rows(table, {1: np.array([1])})
     monkeypatch.undo()
     assert rows_of(table) == 12
 

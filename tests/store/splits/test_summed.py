@@ -16,6 +16,7 @@ from configs.schema import RecordConfig, UseCase
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.feedback.revisions.taking_back import LabelSelection, take_back
 from store.history import table as tables
+from store.history.forgetting import forget_rows
 from store.history.layout import OWN_COLUMNS
 from store.history.places import table_of
 from store.history.reading import HistoryReader
@@ -220,7 +221,7 @@ def test_files_that_were_written_again_are_scanned(
             gone = reader.rows("SELECT batch, seq FROM lines WHERE kind <> 'gone' AND gone_in = 3")
         assert gone
         for batch, seq in gone:
-            table.forget(batch, np.array([seq]))
+            forget_rows(table, {batch: np.array([seq])})
     scanned = noting_scans(monkeypatch)
     monkeypatch.setattr(tables, "_SMALL_FILES", 64)
     for turn in (8, 9):
