@@ -95,5 +95,7 @@ def _gone(table: HistoryTable, batches: set[int], context: LoopContext) -> dict[
             f"SELECT batch, seq FROM lines l WHERE {IS_ANY_ROW} AND gone_in IS NOT NULL"
             f" AND NOT EXISTS (SELECT 1 FROM {kept} k WHERE k.n >= l.batch AND k.n < l.gone_in)"
         )
-    numbers, seq = found["batch"].to_numpy(), found["seq"].to_numpy()
-    return {int(one): seq[numbers == one] for one in np.unique(numbers)}
+    found = found.sort_by([("batch", "ascending"), ("seq", "ascending")])
+    numbers, begins = np.unique(found["batch"].to_numpy(), return_index=True)
+    parts = np.split(found["seq"].to_numpy(), begins[1:])
+    return dict(zip(numbers.tolist(), parts, strict=True)) if len(numbers) else {}
