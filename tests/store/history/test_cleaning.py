@@ -110,3 +110,13 @@ def test_more_rows_are_forgotten_than_a_condition_can_name(
     table.fill(conn, add_batches(conn, USE_CASE.name))
     forgetting.forget_rows(table, {1: np.arange(1, rows)}, folder=tmp_path)
     assert [line[:2] for line in all_lines(table)] == [(rows, 1)]
+
+
+def test_rows_of_a_table_in_an_object_store_are_forgotten(
+    conn: psycopg.Connection[Any], tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATCHET_STORAGE", bucket)
+    table = fill(conn, tmp_path, range(3))
+    assert table.uri.startswith("s3://")
+    forgetting.forget_rows(table, {1: np.array([1, 2]), 3: np.array([7, 8, 9])}, folder=tmp_path)
+    assert [line[:2] for line in all_lines(table)] == [(3, 1), (4, 2), (5, 2), (6, 2)]
