@@ -14,7 +14,7 @@ import numpy as np
 
 from store.history.batches import Numbers, pack_numbers, unpack_numbers
 from store.history.kinds import IS_ROW, as_of
-from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED
+from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
 
 if TYPE_CHECKING:
     from store.history.reading import HistoryReader  # servers read what a rule is, and have no DuckDB
@@ -72,11 +72,12 @@ class Rule:
             unpack_numbers(used),
         )
 
-    def use_of(self, seq: int) -> str:
-        """How a row is used that it holds, as far as that is told by its number alone."""
-        if seq in self.held_out:
-            return HOLDOUT
-        return UNUSED if seq in self.unused else TRAIN
+    def uses_of(self, seq: Numbers) -> Split:
+        """How n rows are used that it holds, shape (n,), as far as that is told by their numbers alone."""
+        uses = np.full(len(seq), TRAIN, dtype=object)
+        uses[np.isin(seq, self.unused)] = UNUSED
+        uses[np.isin(seq, self.held_out)] = HOLDOUT
+        return uses
 
     def counts(self, reader: HistoryReader) -> str:
         """SQL of which lines are of sources whose labels counted."""

@@ -64,8 +64,9 @@ def _gone_of(conn: psycopg.Connection[Any], digest: str) -> dict[int, str] | Non
         return {}
     snapshot = find_snapshot(conn, digest)
     if snapshot.rule is not None:
-        held = _held(conn, snapshot.use_case, snapshot.rule, numbers)
-        return {number: snapshot.rule.use_of(number) for number in held}
+        held = sorted(_held(conn, snapshot.use_case, snapshot.rule, numbers))
+        uses = snapshot.rule.uses_of(np.array(held, dtype=np.int64)).tolist()
+        return dict(zip(held, uses, strict=True))
     contents = read_contents(conn, digest)
     if contents is None:
         return None
