@@ -98,11 +98,17 @@ SELECT_EVENTS = """
     ORDER BY at"""
 
 
-def begin_notices(conn: psycopg.Connection[Any], use_cases: Iterable[str]) -> None:
-    """Begin to notify events of these use cases, from now on, and stop for all others."""
+def begin_notices(
+    conn: psycopg.Connection[Any], use_cases: Iterable[str], silent: Iterable[str] = ()
+) -> None:
+    """Begin to notify events of these use cases, from now on.
+
+    Args:
+        silent: use cases of which none are wanted any more; all others are those of other workers.
+    """
     names = sorted(use_cases)
     with conn.transaction():
-        conn.execute("DELETE FROM notice_start WHERE use_case <> ALL(%s)", (names,))
+        conn.execute("DELETE FROM notice_start WHERE use_case = ANY(%s)", (sorted(silent),))
         conn.execute(
             "INSERT INTO notice_start (use_case) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (names,)
         )

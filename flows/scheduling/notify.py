@@ -84,11 +84,11 @@ class NotSent(Exception):
 async def notify_forever(settings: Settings, use_cases: Mapping[str, UseCase]) -> None:
     """Send notices of what happens every `POLL_SECONDS`, until cancelled; ends if no use case wants any."""
     configs = {name: use_case.notify for name, use_case in use_cases.items() if use_case.notify is not None}
-    is_started = False
+    silent, is_started = use_cases.keys() - configs, False
     while True:
         try:
             if not is_started:
-                await asyncio.to_thread(start_notices, settings, configs)
+                await asyncio.to_thread(start_notices, settings, configs, silent)
                 is_started = True
             if configs:
                 await asyncio.to_thread(send_due_notices, settings, configs)
@@ -99,10 +99,10 @@ async def notify_forever(settings: Settings, use_cases: Mapping[str, UseCase]) -
         await asyncio.sleep(POLL_SECONDS)
 
 
-def start_notices(settings: Settings, use_cases: Iterable[str]) -> None:
-    """Store which use cases have notices; they have them of what happens from now on."""
+def start_notices(settings: Settings, use_cases: Iterable[str], silent: Iterable[str] = ()) -> None:
+    """Store which use cases have notices, and which none; they have them of what happens from now on."""
     with connect(database_url(settings), autocommit=True) as conn:
-        begin_notices(conn, use_cases)
+        begin_notices(conn, use_cases, silent)
 
 
 def send_due_notices(

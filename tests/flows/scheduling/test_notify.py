@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -21,7 +22,14 @@ from configs.loading import parse_use_case
 from configs.schema import NotifyConfig
 from configs.settings import Settings, read_settings
 from flows.scheduling import notify
-from flows.scheduling.notify import NotSent, compose_message, expand, send_due_notices, start_notices
+from flows.scheduling.notify import (
+    NotSent,
+    compose_message,
+    expand,
+    notify_forever,
+    send_due_notices,
+    start_notices,
+)
 from models.production import ledger
 from store import notices
 from store.drift.checks import record_check
@@ -257,10 +265,34 @@ def test_notices_of_an_address_that_was_taken_away_are_not_sent(
     after = {NAME: NotifyConfig(urls=("json://new",))}
     assert send_due_notices(settings, after, keeps) == 1
     assert sent == ["json://new"]
-    start_notices(settings, {})
+    start_notices(settings, {}, silent=[NAME])
     start_notices(settings, after)
     promoted(conn, 3)
     assert send_due_notices(settings, after, keeps) == 1
+
+
+def test_a_worker_of_other_use_cases_leaves_the_notices_of_this_one(
+    settings: Settings, conn: psycopg.Connection, receiver: Receiver
+) -> None:
+    wanted = {NAME: NotifyConfig(urls=(receiver.url,))}
+    start_notices(settings, wanted)
+    start_notices(settings, {"plums": wanted[NAME]})
+    pears = parse_use_case({**APPLES, "name": "pears"}, source=Path("pears.yaml"))
+    asyncio.run(notify_forever(settings, {"pears": pears}))
+    promoted(conn)
+    assert send_due_notices(settings, wanted) == 1
+
+
+def test_what_happened_while_none_were_wanted_is_not_told(
+    settings: Settings, conn: psycopg.Connection, receiver: Receiver
+) -> None:
+    silent = parse_use_case(APPLES, source=Path(f"{NAME}.yaml"))
+    wanted = {NAME: NotifyConfig(urls=(receiver.url,))}
+    start_notices(settings, wanted)
+    asyncio.run(notify_forever(settings, {NAME: silent}))
+    promoted(conn)
+    start_notices(settings, wanted)
+    assert send_due_notices(settings, wanted) == 0
 
 
 def test_secrets_stay_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
