@@ -207,7 +207,7 @@ def retrain(use_case: str, trigger: str = "person", run_id: str | None = None) -
     return Completed(message=f"{result.outcome}: {result.reason}", data=result.as_dict())
 
 
-TIDIED_LATER: tuple[type[Exception], ...] = (ModelError, StoreError, *FAULTS)
+TIDIED_LATER: tuple[type[Exception], ...] = (ModelError, StoreError, OSError, *FAULTS)
 """What does not spoil the result of a run that has ended."""
 
 

@@ -18,7 +18,7 @@ from store.errors import StoreError
 FIRST_SECONDS = 600.0
 """After its start a worker has other things to do first."""
 DAY_SECONDS = 24 * 3600.0
-LATER: tuple[type[Exception], ...] = (ConfigError, ModelError, StoreError, *FAULTS)
+LATER: tuple[type[Exception], ...] = (ConfigError, ModelError, StoreError, OSError, *FAULTS)
 """What leaves what is old to the next day."""
 
 log = logging.getLogger("prefect.worker.ratchet")
@@ -36,7 +36,8 @@ async def prune_daily(settings: Settings, use_cases: Sequence[str]) -> None:
 def prune_one(settings: Settings, use_case: str) -> None:
     """Delete what is old of a use case, and say what.
 
-    With a server away, or a file that cannot be read since it was edited, that is left to the next time.
+    With a server away, a disk that fails, a file that may not be touched, or a configuration that cannot
+    be read since it was edited, that is left to the next time.
     """
     try:
         for removal in prune(open_context(use_case, settings), now=datetime.now(UTC)) or ():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs.settings import read_settings
+from flows.retention import daily
 from flows.retention.daily import prune_one
 
 
@@ -21,3 +22,19 @@ def test_a_file_that_was_edited_wrongly_or_taken_away_leaves_what_is_old_to_the_
     with caplog.at_level("WARNING"):
         prune_one(settings, "tides")
     assert "tides: what is old stays for now: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    "fault", [PermissionError(13, "Permission denied", "done"), OSError(30, "Read-only")]
+)
+def test_a_folder_that_may_not_be_touched_leaves_what_is_old_to_the_next_day(
+    fault: OSError, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(daily, "open_context", lambda *_: None)
+    monkeypatch.setattr(daily, "prune", denied)
+    with caplog.at_level("WARNING"):
+        prune_one(read_settings({"RATCHET_HOME": str(tmp_path)}), "tides")
+    assert f"tides: what is old stays for now: {fault}" in caplog.text
