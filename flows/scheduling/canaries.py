@@ -32,7 +32,7 @@ def follow_canaries(settings: Settings, use_cases: Mapping[str, UseCase]) -> Non
         context = LoopContext(settings, use_cases[name], url, Registry(settings.mlflow_uri))
         try:
             look_if_due(context)
-        except (ModelError, SnapshotError, HistoryError, StorageError) as error:
+        except (ModelError, SnapshotError, HistoryError, StorageError, OSError) as error:
             log.warning("the canary of %s cannot be looked at now: %s", name, error)
 
 

@@ -18,7 +18,7 @@ log = logging.getLogger("prefect.worker.ratchet")
 def look_where_due(settings: Settings, use_cases: Mapping[str, UseCase]) -> set[str]:
     """Look at each promoted version that enough labels have come for; returns the names to look at again.
 
-    Those are the ones that MLflow, or the storage of the labelled rows, being away, left unlooked at.
+    Those are the ones left unlooked at as MLflow or the storage of the labelled rows is away, or a disk full.
     """
     from flows.context import LoopContext
     from flows.probation.looking import look_if_due  # loads models: only a look needs that
@@ -28,7 +28,7 @@ def look_where_due(settings: Settings, use_cases: Mapping[str, UseCase]) -> set[
         context = LoopContext(settings, use_case, database_url(settings), Registry(settings.mlflow_uri))
         try:
             look_if_due(context)
-        except (RegistryUnavailable, HistoryError, StorageError) as error:
+        except (RegistryUnavailable, HistoryError, StorageError, OSError) as error:
             log.warning("whether %s is better than the version before cannot be told now: %s", name, error)
             again.add(name)
         except (ModelError, SnapshotError) as error:

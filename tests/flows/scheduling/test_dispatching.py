@@ -19,7 +19,7 @@ from flows.scheduling import canaries, dispatching, hearing, label_events, promo
 from flows.scheduling.dispatching import dispatch
 from models.production.contract import Version
 from models.production.tags import SNAPSHOT_TAG
-from store.errors import HistoryError, SnapshotError, StorageUnavailable, StoreError
+from store.errors import HistoryError, SnapshotError, StorageUnavailable
 from store.runs.lifecycle import request_run
 from store.runs.rows import waiting_runs
 from store.runs.workers import WorkerMark, has_worker
@@ -149,10 +149,11 @@ def test_production_of_another_database_keeps_no_other_use_case_from_its_runs(
         (HistoryError("the table of labelled rows cannot be read"), {"plans"}),
         (StorageUnavailable("s3://rows", "it is gone"), {"plans"}),
         (SnapshotError("no snapshot has the digest"), set()),
+        (OSError(28, "No space left on device"), {"plans"}),
     ],
 )
-def test_a_look_that_the_labelled_rows_are_away_for_ends_no_worker(
-    error: StoreError,
+def test_a_look_that_cannot_be_had_now_ends_no_worker(
+    error: Exception,
     again: set[str],
     database_url: str,
     tmp_path: Path,
