@@ -282,7 +282,8 @@ def _stretches(seq: NDArray[np.int64]) -> tuple[list[NDArray[np.int64]], NDArray
 
     Other use cases may have the numbers between; where the same one has them, its rows would be read in vain.
     """
-    dense, others = [], [seq[:0]]
+    dense: list[NDArray[np.int64]] = []
+    others = [seq[:0]]
     for part in np.split(seq, np.flatnonzero(np.diff(seq) > _GAP) + 1):
         is_dense = len(part) >= _FEWEST and part[-1] - part[0] < _MOST_BESIDE * len(part)
         (dense if is_dense else others).append(part)

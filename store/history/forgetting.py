@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def forget_rows(table: HistoryTable, gone: Mapping[int, Numbers], *, folder: Pat
             meanwhile. What has been deleted until then stays so.
     """
     for some in _groups(gone):
-        table.put_in_place(sorted(some), lambda some=some: _kept(table, some, folder))
+        table.put_in_place(sorted(some), partial(_kept, table, some, folder))
 
 
 def _groups(gone: Mapping[int, Numbers]) -> Iterator[dict[int, Numbers]]:

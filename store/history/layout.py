@@ -142,7 +142,7 @@ def objects(column: pa.ChunkedArray) -> NDArray[np.object_]:
 
 def numbers_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """A number for each text, from 0 on, the same for all that are equal; none may be missing."""
-    return _coded(column).indices.to_numpy().astype(np.int64)
+    return np.asarray(_coded(column).indices.to_numpy(), dtype=np.int64)
 
 
 def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
