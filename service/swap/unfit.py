@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
+from service.answers.pipeline import PredictPipeline
 from service.answers.slot import ServedVersion, Slot
 from service.errors import ModelHangs
 from service.swap.links import Links
@@ -33,8 +34,10 @@ class Unfit:
         self._loop = loop
         self._hung: dict[tuple[str, int], None] = {}
         """By use case and number, in the order in which that was found."""
-        # Of each by itself: a version that was tried is loaded anew when it serves, and counts from 0.
-        self._counted: WeakKeyDictionary[ServedVersion, tuple[int, int]] = WeakKeyDictionary()
+        self._counted: WeakKeyDictionary[PredictPipeline, tuple[int, int]] = WeakKeyDictionary()
+        """What each version that served, or was tried, had answered and broken on when that was looked at
+        last; one that was tried is loaded anew when it serves, and counts from 0. A pipeline is there for as
+        long as anybody waits for it."""
         self._seen = self._seen_of_links = b""
 
     def note_hang(self, use_case: str, version: int, _reason: str) -> None:
@@ -45,16 +48,23 @@ class Unfit:
         """The version is announced anew and gets another chance."""
         self._troubles.forget(use_case, version)
         self._hung.pop((use_case, version), None)
-        for served in [one for one in self._counted if (one.name, one.version) == (use_case, version)]:
-            del self._counted[served]
+        for pipeline in list(self._counted):
+            if (pipeline.name, pipeline.version) == (use_case, version):
+                self._counted[pipeline] = pipeline.answered, pipeline.broken
 
     def among(self, slots: Iterable[Slot]) -> list[tuple[Slot, ServedVersion, VersionUnfit]]:
-        """Versions that should serve, or be tried, no more, with their slot, and why."""
+        """Versions that should serve, be tried, or be kept to serve again, no more, with their slot, and why.
+
+        Of a slot the one that is kept comes first: what serves is not to be replaced by it.
+        """
         serving = [
-            (slot, served) for slot in slots for served in (slot.current, slot.canary) if served is not None
+            (slot, served)
+            for slot in slots
+            for served in (slot.previous, slot.current, slot.canary)
+            if served is not None
         ]
         for _slot, served in serving:
-            self._count_failures(served)
+            self._count_failures(served.pipeline, served.version)
         content = self._troubles.content()
         if content == self._seen:
             return []
@@ -87,8 +97,26 @@ class Unfit:
     def let_go(self, served: ServedVersion) -> None:
         """Tell those who wait for a version that hangs."""
         if self.is_hopeless(served):
-            error = ModelHangs(served.name, served.version)
-            self._loop.call_soon_threadsafe(served.pipeline.batcher.abandon, error)
+            self._abandon(served.pipeline, served.version)
+
+    def let_go_of_left(self, slots: Iterable[Slot]) -> None:
+        """Tell those who wait for a version that hangs, and had been given up or replaced by then.
+
+        As another worker had found out before this one, or what serves was changed amid a batch that hangs.
+        """
+        serving = {
+            served.pipeline for slot in slots for served in (slot.current, slot.canary) if served is not None
+        }
+        for pipeline in set(self._counted) - serving:
+            version = pipeline.version
+            if version is None or (pipeline.name, version) not in self._hung:
+                continue
+            if pipeline.batcher.running_seconds > hang_watch.ANSWER_SECONDS:
+                self._abandon(pipeline, version)
+
+    def _abandon(self, pipeline: PredictPipeline, version: int) -> None:
+        error = ModelHangs(pipeline.name, version)
+        self._loop.call_soon_threadsafe(pipeline.batcher.abandon, error)
 
     def let_go_of_links(self, chains: Iterable[Links]) -> None:
         """Tell those who wait for a batch in which a version behind a link hangs; others are answered on.
@@ -103,13 +131,13 @@ class Unfit:
                 if is_stuck and not is_given_up:
                     pipeline.leave_batch(ModelHangs(*hung[-1]))
 
-    def _count_failures(self, served: ServedVersion) -> None:
-        answered, broken = served.pipeline.answered, served.pipeline.broken
-        answered_before, broken_before = self._counted.setdefault(served, (0, 0))
+    def _count_failures(self, pipeline: PredictPipeline, version: int) -> None:
+        answered, broken = pipeline.answered, pipeline.broken
+        answered_before, broken_before = self._counted.setdefault(pipeline, (0, 0))
         failed, requests = broken - broken_before, answered + broken - answered_before - broken_before
         if failed < LEAST_BROKEN and requests < MOST_REQUESTS:
             return
-        self._counted[served] = answered, broken
+        self._counted[pipeline] = answered, broken
         if failed >= LEAST_BROKEN and 2 * failed >= requests:
             reason = f"it failed on {failed} of {requests} requests"
-            self._troubles.add(Trouble(served.name, served.version, FAILS, "answering", time.time(), reason))
+            self._troubles.add(Trouble(pipeline.name, version, FAILS, "answering", time.time(), reason))

@@ -350,7 +350,12 @@ class Watcher:
 
     def _give_up_unfit(self) -> None:
         """Have another version answer where the one that serves hangs, fails or killed workers."""
-        for slot, served, error in self._unfit.among(self._station.slots.values()):
+        slots = self._station.slots.values()
+        for slot, served, error in self._unfit.among(slots):
+            if served is slot.previous:  # it does not come back by itself; who makes it production tries it
+                slot.previous = None
+                self._unfit.let_go(served)
+                continue
             self._refuse(slot, served.version, error)
             if served is slot.canary:
                 self._canaries.give_up(slot)
@@ -368,6 +373,7 @@ class Watcher:
             if slot.previous is served:
                 slot.previous = None  # a new chance is one for a version that is loaded anew
             self._unfit.let_go(served)
+        self._unfit.let_go_of_left(slots)
         if self._station.chains:
             self._give_up_unfit_links()
 

@@ -28,7 +28,7 @@ class Place:
     name = "digits"
 
     def __init__(self, current: Served | None, canary: Served | None = None) -> None:
-        self.current, self.canary = current, canary
+        self.current, self.canary, self.previous = current, canary, None
 
 
 @pytest.fixture
@@ -61,6 +61,18 @@ def test_what_was_tried_and_serves_now_is_judged_by_what_it_does_since(unfit: An
     assert given_up(unfit, place) == []
     serving.broken += 2 * MOST_REQUESTS
     assert given_up(unfit, place) == [f"it failed on {2 * MOST_REQUESTS} of {2 * MOST_REQUESTS} requests"]
+
+
+def test_what_is_announced_anew_is_judged_by_what_it_does_since(unfit: Any) -> None:
+    served = Served(answered=3, broken=12)
+    place = Place(served)
+    assert given_up(unfit, place) == ["it failed on 12 of 15 requests"]
+    served.broken += 9
+    assert given_up(unfit, place) == []
+    unfit.forget("digits", 2)
+    assert given_up(unfit, place) == []
+    served.answered, served.broken = served.answered + 2, served.broken + 10
+    assert given_up(unfit, place) == ["it failed on 10 of 12 requests"]
 
 
 def test_what_could_not_be_read_is_looked_at_again(unfit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
