@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -186,7 +185,7 @@ class Worker:
 
     def _start_threads(self) -> None:
         """Blocking work of the routes, batches, and shares of batches wait for one another in that order."""
-        self._blocking = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="blocking")
+        self._blocking = ReplacingPool(BLOCKING_THREADS, thread_name_prefix="blocking")
         self._batches = ReplacingPool(THREADS_A_SLOT * len(self.slots), thread_name_prefix="model")
         self._shares = ReplacingPool(max(1, _share_threads()), thread_name_prefix="share")
 

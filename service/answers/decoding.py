@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from time import perf_counter
 from typing import Any, TypeVar
 
 from service.errors import Overloaded
 from service.http.exchange import ClientGone, Receive, hung_up
+from service.watchdog.lost_threads import ReplacingPool
 
 LEAST_WAITING = 32
 """So many requests of one use case may wait, however long their pictures take."""
@@ -36,7 +37,7 @@ class Decoding:
     def __init__(self, at_once: int | None = None) -> None:
         self.at_once = at_once or max(1, (os.cpu_count() or 1) - 1)
         self.turns = asyncio.Semaphore(self.at_once)
-        self.executor: Executor = ThreadPoolExecutor(self.at_once, thread_name_prefix="pictures")
+        self.executor: Executor = ReplacingPool(self.at_once, thread_name_prefix="pictures")
         self._lanes: dict[str, Lane] = {}
 
     def lane(self, use_case: str) -> Lane:

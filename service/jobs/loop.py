@@ -82,11 +82,18 @@ class JobLoop:
         """Go on in another thread where this is the loop's, and hangs by a version.
 
         Its jobs are free again when their lease ends; should it come back, it answers nobody.
+
+        Raises:
+            RuntimeError: the system gives no thread now.
         """
         if thread == self._thread.ident and not self._stopping.is_set():
             log.error("the jobs in hand are left behind; others are answered in a new thread")
-            self._thread = self._make_thread()
-            self._thread.start()
+            lost, self._thread = self._thread, self._make_thread()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                self._thread = lost  # which is to be made up for still
+                raise
 
     def _make_thread(self) -> threading.Thread:
         return threading.Thread(target=self._run, name="jobs", daemon=True)

@@ -65,14 +65,15 @@ class SilenceWatch:
             most_seconds: and be cancelled when it takes longer than this.
         """
         with self._guard:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="silence", daemon=True)
+                thread.start()
+                self._thread = thread
             self._number += 1
             number = self._number
             self._work[number] = (monotonic(), conn)
             if most_seconds is not None:
                 self._limits[number] = monotonic() + most_seconds
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="silence", daemon=True)
-                self._thread.start()
         try:
             yield
         finally:

@@ -59,6 +59,8 @@ class HangWatch:
         self._end = end
         self._lost: set[tuple[int, str, int]] = set()
         """Threads that hang, each by a version."""
+        self._made_up: set[tuple[int, str, int]] = set()
+        """Those whose work goes on in another thread."""
         self._told: set[tuple[int, str, int]] = set()
         """Those of which it could be noted."""
         self._stopping = threading.Event()
@@ -93,12 +95,17 @@ class HangWatch:
         for activity in self._marks.running():
             key = (activity.thread, activity.use_case, activity.version)
             hangs = activity.doing == ANSWERING and activity.seconds > ANSWER_SECONDS
-            if hangs and key not in self._told:
-                if key not in self._lost:
-                    self._lost.add(key)
+            if not hangs:
+                continue
+            self._lost.add(key)
+            try:
+                if key not in self._made_up:
                     self._lose(activity.thread)
-                self._note(activity)
-                self._told.add(key)
+                    self._made_up.add(key)
+            finally:
+                if key not in self._told:
+                    self._note(activity)
+                    self._told.add(key)
 
     def _run(self) -> None:
         while not self._stopping.wait(CHECK_SECONDS):
