@@ -1,4 +1,4 @@
-"""Which faults of a load are the machine's, or of a moment, and no fault of the version that was loaded.
+"""Which faults of a load, or of an answer, are the machine's, or of a moment, and no fault of the version.
 
 A disk that is full, a process without free file descriptors, memory that is taken, a storage that machines
 share and that does not answer: each passes, and the same version loads then. What is in its files, and what
@@ -25,14 +25,15 @@ _OF_FILES = frozenset(
     )
 )
 """Codes of the system that tell of what is in a folder; the same call gives them again."""
+_MEMORY = (re.escape(os.strerror(errno.ENOMEM)), r"std::bad_alloc", r"Failed to allocate memory")
+_OF_MEMORY = re.compile("|".join(_MEMORY))
 _IN_WORDS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
 _WORDS = re.compile(
     "|".join(
         (
             *(re.escape(os.strerror(code)) for code in _IN_WORDS),
             rf"system error number (?:{'|'.join(str(code) for code in _IN_WORDS)})\b",  # ONNX Runtime's
-            r"std::bad_alloc",
-            r"Failed to allocate memory",
+            *_MEMORY,
             r"can't start new thread",
         )
     )
@@ -49,6 +50,15 @@ def is_passing(error: BaseException) -> bool:
     (False, False)
     """
     return any(_is_passing(one) for one in _causes(error))
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether it is of memory that could not be had.
+
+    >>> lacks_memory(RuntimeError("std::bad_alloc")), lacks_memory(OSError(28, "No space left on device"))
+    (True, False)
+    """
+    return any(isinstance(one, MemoryError) or _OF_MEMORY.search(str(one)) for one in _causes(error))
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -16,7 +16,8 @@ from concurrent.futures import Executor
 from time import perf_counter
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from service.errors import Overloaded, ServiceError
+from models.passing_faults import lacks_memory
+from service.errors import OutOfMemory, Overloaded, ServiceError
 
 INLINE_SECONDS = 0.0005
 """A batch expected to take longer than this runs in a thread."""
@@ -273,7 +274,10 @@ def settle(
         return list(answer(requests))
     except ServiceError as error:
         return [error] * len(requests)
-    except Exception:
+    except Exception as error:
+        if len(requests) == 1 and lacks_memory(error):
+            log.warning("there is no memory to answer a request", exc_info=error)
+            return [OutOfMemory()]
         if len(requests) == 1:
             log.exception("a model failed on a request that its contract allows")
             return [failure()]

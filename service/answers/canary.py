@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from configs.schema import CanaryConfig
 from features.records.contract import take
 from models.canary.keys import of_canary
+from models.passing_faults import is_passing
 from service.answers.pipeline import PredictPipeline, run_alone
 from service.answers.requests import PredictRequest
 from service.answers.responses import MIXED, PredictResponse
@@ -92,7 +93,8 @@ class CanaryRoute:
             keys = keys_of(request, self._pipeline, self.config.key)
         except Exception as error:  # whatever it is, production can answer
             log.exception("nobody can tell whose records of %s a canary is to answer", self._name)
-            self.fault = error
+            if not is_passing(error):
+                self.fault = error
             return NONE
         return np.flatnonzero(of_canary(keys, self._name, self.served.version, self.config.share))
 

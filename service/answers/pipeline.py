@@ -21,6 +21,7 @@ from features.encoders.contract import row_count
 from features.errors import RecordError
 from features.records.contract import LabelContract, RecordContract
 from models.estimators.arrays import Features
+from models.passing_faults import lacks_memory
 from models.versions.predictor import Predictor
 from service.answers.batcher import Batcher, Waiter
 from service.answers.decoding import Decoding
@@ -137,7 +138,7 @@ class PredictPipeline:
         self.pictures = shared.decoding.lane(self.name)
         """Where requests that may hold pictures wait to be read."""
         self.answered = self.broken = 0
-        """Requests that the version has answered, and those that it broke on, alone."""
+        """Requests that the version has answered, and those that it broke on alone, for no want of memory."""
         self._run: Run = run_alone if isolated else shared.threads.run
         self._observe_rows = BatchLog(
             shared.loop, shared.metrics.answers.batch_rows.labels(self.name)
@@ -273,7 +274,7 @@ class PredictPipeline:
         except Exception as error:
             if len(requests) > 1:  # each is tried alone, and may do better than its neighbours
                 raise
-            self.broken += 1
+            self.broken += not lacks_memory(error)
             answers = responder.respond_without_model(columns, error)
             log.warning("a version of %s failed; others answer", self.name, exc_info=error)
         finally:

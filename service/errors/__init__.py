@@ -45,6 +45,7 @@ ServiceError
 │   ├── TooManyJobs
 │   ├── TooManyStreams
 │   ├── ModelHangs
+│   ├── OutOfMemory
 │   ├── LogUnwritable
 │   ├── RegistryAway
 │   └── DatabaseAway
@@ -77,6 +78,7 @@ from service.errors.away import (
     ModelFailed,
     ModelHangs,
     Moved,
+    OutOfMemory,
     Overloaded,
     RegistryAway,
     TooManyJobs,
@@ -153,6 +155,7 @@ __all__ = [
     "NotJson",
     "NotRunning",
     "NothingToRollBack",
+    "OutOfMemory",
     "Overloaded",
     "RegistryAway",
     "RepeatedKey",

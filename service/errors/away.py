@@ -157,6 +157,18 @@ class ModelHangs(Unavailable):
         )
 
 
+class OutOfMemory(Unavailable):
+    """A request that could not be answered for want of memory."""
+
+    code = "out_of_memory"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server lacks the memory to answer this request; send again later, or fewer records at once",
+            retry_after=5,
+        )
+
+
 class LogUnwritable(Unavailable):
     """The prediction log cannot be written, so no answer may be given."""
 

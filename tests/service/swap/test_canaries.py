@@ -316,6 +316,20 @@ def test_where_nobody_can_tell_whose_records_it_answers_production_does(
     assert "no such field" in refused.reason
 
 
+def test_it_goes_on_where_nobody_could_tell_for_want_of_memory(
+    tried: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> list[str]:
+        raise MemoryError
+
+    ids = [str(n) for n in range(30)]
+    with monkeypatch.context() as patch:
+        patch.setattr(service.answers.canary, "keys_of", fails)
+        assert set(versions(answer(tried, ids)).values()) == {1}
+    tried.worker.watcher._look_at_ledger()
+    assert set(versions(answer(tried, ids)).values()) == {1, 2}
+
+
 @pytest.mark.usefixtures("tried")
 def test_one_that_was_deleted_is_not_promoted_by_half(
     registry: FolderRegistry, conn: psycopg.Connection[Any]

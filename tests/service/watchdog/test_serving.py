@@ -157,6 +157,33 @@ def test_a_version_that_fails_now_and_then_is_kept(
     assert refused(service) == {}
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 4.00 TiB for an array"),
+        RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc"),
+    ],
+    ids=["numpy", "onnx"],
+)
+def test_a_version_is_kept_where_the_machine_lacks_memory(
+    service: Service, broken_two: Callable[[Any], None], error: Exception
+) -> None:
+    whole = service.worker.slots["digits"].serving().predictor._runner
+
+    def lacks(_x: Any) -> Any:
+        raise error
+
+    broken_two(lacks)
+    for _ in range(30):
+        answer = service.post("/v1/digits/predict", BODY)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "out_of_memory")
+        assert answer.headers["retry-after"] == "5"
+    time.sleep(1.0)
+    assert refused(service) == {}
+    broken_two(whole)
+    assert version_of(service) == 2
+
+
 def test_versions_that_hang_one_after_the_other_leave_threads_for_the_next(
     service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
