@@ -124,7 +124,7 @@ class FeedbackIntake:
 
         Raises:
             Invalid, NotJson, RepeatedKey: the request as a whole cannot be read.
-            Conflict: the key came before with another body.
+            Conflict: the key came before with another body, or for another call.
             DatabaseAway: nothing was stored.
         """
         read = self.read(body) if isinstance(body, bytes) else body
@@ -145,7 +145,7 @@ class FeedbackIntake:
             return _response(counts, items.rejected, notes, more), counts
 
         response, counts = self._database.run(
-            lambda conn: answer_once(conn, idempotency_key, partial(insert, conn))
+            lambda conn: answer_once(conn, idempotency_key, partial(insert, conn), says="accepted")
         )
         if counts is not None:
             self._count(counts, len(items.rejected))

@@ -46,7 +46,7 @@ class JobIntake:
             202 with the id of the job, and where its answer will be.
 
         Raises:
-            Conflict: the key came before with another body.
+            Conflict: the key came before with another body, or for another call.
             TooManyJobs: too many are pending.
             DatabaseAway: nothing was stored.
         """
@@ -54,7 +54,10 @@ class JobIntake:
         (job_id,) = self._ids.take(1, time.time_ns())
         answer, job = self._database.run(
             lambda conn: answer_once(
-                conn, idempotency_key, partial(self._insert, conn, job_id, body, records, said_by)
+                conn,
+                idempotency_key,
+                partial(self._insert, conn, job_id, body, records, said_by),
+                says="job_id",
             )
         )
         if job is not None:

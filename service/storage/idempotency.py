@@ -42,7 +42,11 @@ class IdempotencyKey:
 
 
 def answer_once(
-    conn: psycopg.Connection[Any], key: IdempotencyKey | None, process: Callable[[], tuple[bytes, T]]
+    conn: psycopg.Connection[Any],
+    key: IdempotencyKey | None,
+    process: Callable[[], tuple[bytes, T]],
+    *,
+    says: str,
 ) -> tuple[bytes, T | None]:
     """The response body of a request, which is processed unless its key has an answer already.
 
@@ -53,17 +57,18 @@ def answer_once(
         key: None for a request that came without one, and is always processed.
         process: does what is asked on `conn`; returns the response body, which is JSON, and a result
             for the caller to use after the commit.
+        says: a key of the JSON that each answer to what is asked has, and none to anything else.
 
     Returns:
         The response body, and the result of `process`; None for the result of a repeated request.
 
     Raises:
-        Conflict: the key came before with another body.
+        Conflict: the key came before with another body, or for something else.
     """
     with conn.transaction():
         if key is None:
             return process()
-        first_answer = _find_answer(conn, key)
+        first_answer = _find_answer(conn, key, says)
         if first_answer is not None:
             return first_answer, None
         answer, result = process()
@@ -71,7 +76,7 @@ def answer_once(
         return answer, result
 
 
-def _find_answer(conn: psycopg.Connection[Any], key: IdempotencyKey) -> bytes | None:
+def _find_answer(conn: psycopg.Connection[Any], key: IdempotencyKey, says: str) -> bytes | None:
     """The answer kept for a key, once no other transaction works on it."""
     lock_transaction(conn, "idempotency", f"{key.use_case}:{key.key}")
     row = conn.execute(
@@ -80,12 +85,11 @@ def _find_answer(conn: psycopg.Connection[Any], key: IdempotencyKey) -> bytes | 
     ).fetchone()
     if row is None:
         return None
-    answer, body_digest = row
-    if body_digest != key.body_digest:
-        raise Conflict(
-            f"header 'idempotency-key': '{key.key[:80]}' came before with another body; allowed: a new key"
-        )
-    return orjson.dumps(orjson.loads(answer))
+    answer, body_digest = orjson.loads(row[0]), row[1]
+    if body_digest != key.body_digest or says not in answer:
+        before = "with another body" if body_digest != key.body_digest else "for another call"
+        raise Conflict(f"header 'idempotency-key': '{key.key[:80]}' came before {before}; allowed: a new key")
+    return orjson.dumps(answer)
 
 
 def _keep_answer(conn: psycopg.Connection[Any], key: IdempotencyKey, answer: bytes) -> None:

@@ -216,6 +216,17 @@ def test_the_same_key_is_the_same_job(service: Service, conn: psycopg.Connection
     assert row == (1,)
 
 
+@pytest.mark.parametrize("first", ["predictions", "feedback", "train"])
+def test_a_key_that_came_with_the_same_body_for_something_else_is_a_conflict(
+    service: Service, first: str
+) -> None:
+    record = record_of(DIGITS)
+    both = {"records": [record], "items": [{"record": record, "label": "3"}]}
+    assert service.post(f"/v1/digits/{first}", both, idempotency_key="a").is_success
+    for other in {"predictions", "feedback", "train"} - {first}:
+        error(service.post(f"/v1/digits/{other}", both, idempotency_key="a"), 409, "conflict")
+
+
 def test_labels_beside_the_records_become_feedback(service: Service, conn: psycopg.Connection) -> None:
     label = PLANS.target.classes[0]
     path = submit(service, PLANS, [record_of(PLANS)], labels=[label])
