@@ -21,8 +21,9 @@ from service.errors import Elsewhere
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.idempotency import IdempotencyKey, answer_once
-from service.storage.journal_mover import INTERVAL, poll_until_stored
+from service.storage.journal_mover import INTERVAL
 from service.storage.moved import bring_back
+from service.storage.waiting import Look, NotStoredYet
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.fences import hold_labels_to_fences, hold_to_fences, production_fences
 from store.feedback.insertion import (
@@ -112,6 +113,7 @@ class FeedbackIntake:
         purpose: str = "",
         *,
         said_by: str = OPEN,
+        look: Look = Look.LAST,
     ) -> bytes:
         """Store the items of a request; returns the JSON that says what became of them.
 
@@ -121,8 +123,10 @@ class FeedbackIntake:
             after_insert: called in the transaction that stores the items.
             purpose: what the items are sent for; a key does not serve for two purposes.
             said_by: the caller, whose labels they are.
+            look: for the predictions that items name.
 
         Raises:
+            NotStoredYet: one of them may be stored soon; never at the last look.
             Invalid, NotJson, RepeatedKey: the request as a whole cannot be read.
             Conflict: the key came before with another body, or for another call.
             DatabaseAway: nothing was stored.
@@ -130,7 +134,7 @@ class FeedbackIntake:
         read = self.read(body) if isinstance(body, bytes) else body
         raw_items, items, sent = read.raw, read.checked, read.sent
         idempotency_key = IdempotencyKey.from_header(self.use_case.name, key, purpose.encode() + read.body)
-        predicted = self._find_records(items)
+        predicted = self._find_records(items, look)
         beyond = self._hold_to_fences(items, sent, predicted)
         notes = {
             index: "; ".join(told[index] for told in (items.notes, beyond) if index in told)
@@ -183,42 +187,41 @@ class FeedbackIntake:
         strict = self.use_case.serving.unknown_fields == "refuse"
         return records_of_items(self.contract, items, strict=strict)
 
-    def _find_records(self, items: CheckedItems) -> dict[int, PredictedRecord]:
+    def _find_records(self, items: CheckedItems, look: Look) -> dict[int, PredictedRecord]:
         """Records of the predictions named, by index; the other items are rejected."""
         named = {item.prediction_id for item in items.valid if item.prediction_id is not None}
-        predictions = self._find_predictions(named) if named else {}
+        predictions = self._find_predictions(named, look) if named else {}
         return records_of_predictions(self.contract, items, predictions)
 
-    def _find_predictions(self, prediction_ids: set[str]) -> Mapping[str, Mapping[str, Any]]:
+    def _find_predictions(self, prediction_ids: set[str], look: Look) -> Mapping[str, Mapping[str, Any]]:
         """The known predictions, by id; those in a journal are waited for, and those moved brought back.
 
         Raises:
+            NotStoredYet: one may be in a journal.
             Moved: no worker has brought one back.
             Elsewhere: one may be in the journal of a server that the database does not hear.
         """
-        found: Mapping[str, Mapping[str, Any]] = {}
-
-        def read() -> Mapping[str, Mapping[str, Any]]:
-            nonlocal found
-            found = self._database.run(
-                lambda conn: find_predictions(conn, self.use_case.name, sorted(prediction_ids))
-            )
-            return found
-
-        def look_further() -> None:
+        found = self._read_predictions(prediction_ids)
+        if look is Look.FIRST and len(found) < len(prediction_ids):
             bring_back(self._database, prediction_ids - found.keys(), self.use_case.name)
             self._flush()
-
-        poll_until_stored(read, lambda rows: len(rows) == len(prediction_ids), look_further)
-        newest = max(
-            ((at, one) for one in prediction_ids - found.keys() if (at := answered_at(one))), default=None
-        )
-        if newest is not None:
-            stored_by = newest[0] + timedelta(seconds=INTERVAL)
-            last = self._database.read(lambda conn: not_heard_since(conn, stored_by))
-            if last is not None:
-                raise Elsewhere(newest[1], f"{last:%Y-%m-%dT%H:%M:%SZ}")
+            found = self._read_predictions(prediction_ids)
+        missing = [(at, one) for one in prediction_ids - found.keys() if (at := answered_at(one))]
+        if not missing:
+            return found
+        if look is not Look.LAST:
+            raise NotStoredYet
+        newest_at, newest = max(missing)
+        stored_by = newest_at + timedelta(seconds=INTERVAL)
+        last = self._database.read(lambda conn: not_heard_since(conn, stored_by))
+        if last is not None:
+            raise Elsewhere(newest, f"{last:%Y-%m-%dT%H:%M:%SZ}")
         return found
+
+    def _read_predictions(self, prediction_ids: set[str]) -> Mapping[str, Mapping[str, Any]]:
+        return self._database.run(
+            lambda conn: find_predictions(conn, self.use_case.name, sorted(prediction_ids))
+        )
 
     def _hold_to_fences(
         self, items: CheckedItems, sent: Mapping[int, str], predicted: Mapping[int, PredictedRecord]

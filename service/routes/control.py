@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import orjson
 
 from configs.schema import UseCase
@@ -12,7 +14,7 @@ from service.http.access import caller_of, source_of
 from service.http.exchange import Receive, Reply, Scope, Stream, header, read_body
 from service.http.front import Handler
 from service.http.query_params import query_text
-from service.routes.labels import read_items
+from service.routes.labels import take_items
 from service.runs import retraining
 from service.runs.progress import MOST_SEQ, ProgressStreams
 from service.runs.rollback import execute_rollback
@@ -29,13 +31,12 @@ _MOST_DIGITS = len(str(MOST_SEQ))
 def control_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
     """Path below `/v1/{use_case}/` to method and handler."""
     database, threads = parts.database, parts.threads
-    limit = parts.use_cases[name].serving.max_body_bytes
     return {
         "retrain": ("POST", _retrain(database, threads, name)),
         "retrain/stop": ("POST", _stop(database, threads, name)),
         "retrain/status": ("GET", _status(database, threads, parts.use_cases[name], parts.slots[name])),
         "retrain/progress": ("GET", _progress(database, threads, parts.streams, name)),
-        "train": ("POST", _train(parts.feedback[name], limit, parts)),
+        "train": ("POST", _train(parts.feedback[name], parts)),
         "quarantine/retry": ("POST", _retry(database, threads, name)),
         "rollback": ("POST", _rollback(parts, name)),
     }
@@ -54,11 +55,10 @@ def _retrain(database: Database, threads: ThreadPool, name: str) -> Handler:
     return handle
 
 
-def _train(feedback: FeedbackIntake, limit: int, parts: Parts) -> Handler:
+def _train(feedback: FeedbackIntake, parts: Parts) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
-        items = await read_items(feedback, parts.decoding, scope, receive, limit)
-        key = header(scope, b"idempotency-key")
-        return await parts.threads.run(store_and_train, feedback, items, key, source_of(scope))
+        take = partial(store_and_train, feedback, header(scope, b"idempotency-key"), source_of(scope))
+        return await take_items(feedback, parts, scope, receive, take)
 
     return handle
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from service.answers.decoding import Decoding
 from service.errors import Invalid
@@ -14,11 +16,40 @@ from service.http.front import Handler
 from service.http.query_params import query_text
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
+from service.storage.waiting import Look, once_stored
+from service.worker_parts import Parts
 
 MAX_BODY = 64 * 1024
 
 
-async def read_items(
+T = TypeVar("T")
+
+
+async def take_items(
+    feedback: FeedbackIntake,
+    parts: Parts,
+    scope: Scope,
+    receive: Receive,
+    take: Callable[[ReadItems, Look], T],
+) -> T:
+    """What `take` returns of the items of a request, once the predictions that they name are stored.
+
+    Raises:
+        ServiceError: the body is refused, too many wait with their pictures, or the items cannot be stored.
+    """
+    limit = feedback.use_case.serving.max_body_bytes
+    came = await _read_items(feedback, parts.decoding, scope, receive, limit)
+
+    def look(which: Look) -> T:
+        nonlocal came
+        if isinstance(came, bytes):
+            came = feedback.read(came)
+        return take(came, which)
+
+    return await once_stored(parts.threads, look)
+
+
+async def _read_items(
     feedback: FeedbackIntake, decoding: Decoding, scope: Scope, receive: Receive, limit: int
 ) -> bytes | ReadItems:
     """The items of a request: as they came, or checked in their turn where they may hold pictures.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from service.feedback.intake import FeedbackIntake
+from service.feedback.intake import FeedbackIntake, ReadItems
 from service.http.access import Access, source_of
 from service.http.admission import Admission
 from service.http.exchange import Receive, Reply, Scope, header, last_name
@@ -21,13 +21,14 @@ from service.replicas.readiness import Readiness
 from service.routes import query_keys
 from service.routes.answers import job_state, keeping_labels, predict, predict_at_once, recommend, submit_job
 from service.routes.control import control_handlers
-from service.routes.labels import read_items, take_label_back
+from service.routes.labels import take_items, take_label_back
 from service.routes.reports import read_replay, report_handlers
 from service.state.health import Health
 from service.state.production import describe_model, ledger_limit, read_ledger
 from service.state.tracing import Tracer
 from service.storage.database import Database
 from service.storage.threadpool import ThreadPool
+from service.storage.waiting import Look, once_stored
 from service.worker_parts import Parts
 
 BATCHED = ("predict", "recommend")
@@ -79,7 +80,7 @@ def _handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
         "predict": ("POST", predict(slot, limit, keep_labels)),
         "predictions": ("POST", submit_job(slot, limit, parts.jobs[name], threads)),
         "recommend": ("POST", recommend(slot, limit, keep_labels, parts.recommenders[name])),
-        "feedback": ("POST", _feedback(feedback, limit, parts)),
+        "feedback": ("POST", _feedback(feedback, parts)),
         "model": ("GET", _blocking(threads, describe_model, slot)),
         "schema": ("GET", _blocking(threads, describe_fields, use_case, slot)),
         "ledger": ("GET", _ledger(parts.database, name, threads)),
@@ -117,19 +118,21 @@ def _folders(parts: Parts) -> dict[str, Route]:
     return jobs | replays | labels | inference_folders(parts) | trace
 
 
-def _feedback(feedback: FeedbackIntake, limit: int, parts: Parts) -> Handler:
+def _feedback(feedback: FeedbackIntake, parts: Parts) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> bytes:
-        items = await read_items(feedback, parts.decoding, scope, receive, limit)
-        return await parts.threads.run(
-            partial(feedback.take, items, header(scope, b"idempotency-key"), said_by=source_of(scope))
-        )
+        key, said_by = header(scope, b"idempotency-key"), source_of(scope)
+
+        def take(items: ReadItems, look: Look) -> bytes:
+            return feedback.take(items, key, said_by=said_by, look=look)
+
+        return await take_items(feedback, parts, scope, receive, take)
 
     return handle
 
 
 def _trace(tracer: Tracer, threads: ThreadPool) -> Handler:
     async def handle(scope: Scope, _receive: Receive) -> bytes:
-        return await threads.run(tracer.trace, last_name(scope))
+        return await once_stored(threads, partial(tracer.trace, last_name(scope)))
 
     return handle
 

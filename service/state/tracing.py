@@ -18,8 +18,8 @@ from models.production.tags import PREFIX, RUN_TAG, SNAPSHOT_TAG
 from service.answers.slot import Slot, VersionFacts
 from service.errors import UnknownPrediction
 from service.storage.database import Database
-from service.storage.journal_mover import poll_until_stored
 from service.storage.moved import bring_back
+from service.storage.waiting import Look, NotStoredYet
 from store.errors import SnapshotError
 from store.predictions.rows import (
     StoredPrediction,
@@ -56,15 +56,16 @@ class Tracer:
         self._database = database
         self._flush = flush
 
-    def trace(self, prediction_id: str) -> bytes:
+    def trace(self, prediction_id: str, look: Look = Look.LAST) -> bytes:
         """A prediction with its label, version, snapshot, verdict and run as JSON; null where there is none.
 
         Raises:
+            NotStoredYet: it may be stored soon; never at the last look.
             UnknownPrediction: it is in no log.
             Moved: it was moved, and no worker has brought it back.
             DatabaseAway: the database does not answer.
         """
-        prediction = self._find(prediction_id)
+        prediction = self._find(prediction_id, look)
         facts, problem = self._facts(prediction.use_case, prediction.model_version)
         stored = self._database.read(lambda conn: _read_stored(conn, prediction, facts))
         model = {
@@ -78,19 +79,21 @@ class Tracer:
             model["problem"] = problem
         return orjson.dumps({"prediction": asdict(prediction), **stored, "model": model})
 
-    def _find(self, prediction_id: str) -> StoredPrediction:
+    def _find(self, prediction_id: str, look: Look) -> StoredPrediction:
         def read() -> StoredPrediction | None:
             return self._database.read(lambda conn: find_prediction(conn, prediction_id))
 
         if "\0" in prediction_id:  # which the database cannot even look for
             raise UnknownPrediction(prediction_id)
-        if is_young(prediction_id, time.time()):
-            prediction = poll_until_stored(read, lambda row: row is not None, self._flush)
-        else:
-            prediction = read()
-            if prediction is None:
+        prediction, young = read(), is_young(prediction_id, time.time())
+        if prediction is None and look is Look.FIRST:
+            if young:
+                self._flush()
+            else:
                 bring_back(self._database, [prediction_id])
-                prediction = read()
+            prediction = read()
+        if prediction is None and young and look is not Look.LAST:
+            raise NotStoredYet
         if prediction is None:
             raise UnknownPrediction(prediction_id)
         return prediction

@@ -7,8 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any
 
 import psycopg
 
@@ -23,11 +23,7 @@ ADOPT_INTERVAL = 15.0
 """Seconds between two looks for journals of killed workers."""
 RETRY_SECONDS = 5.0
 """Longest pause after failures, each of which doubles the pause."""
-JOURNAL_SECONDS = 2.0
-"""How long a caller waits for a prediction to come out of the journal of another worker."""
-_POLL_SECONDS = 0.05
 
-T = TypeVar("T")
 log = logging.getLogger("ratchet.service")
 
 
@@ -144,22 +140,3 @@ class JournalMover:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
-
-
-def poll_until_stored(
-    read: Callable[[], T], is_complete: Callable[[T], bool], flush: Callable[[], None]
-) -> T:
-    """What `read` returns, once it is complete or `JOURNAL_SECONDS` have passed since the flush.
-
-    Args:
-        flush: asks the journals of all workers to be stored; called where the first read is not complete.
-    """
-    rows = read()
-    if not is_complete(rows):
-        flush()
-        rows = read()
-    deadline = monotonic() + JOURNAL_SECONDS
-    while not is_complete(rows) and monotonic() < deadline:
-        sleep(_POLL_SECONDS)
-        rows = read()
-    return rows

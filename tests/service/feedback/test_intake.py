@@ -223,7 +223,7 @@ def test_a_call_for_the_journals_reaches_every_worker(service: Service, conn: ps
 def test_a_prediction_behind_many_others_in_the_journal_is_waited_for(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.storage.journal_mover.JOURNAL_SECONDS", 0.0)
+    monkeypatch.setattr("service.storage.waiting.JOURNAL_SECONDS", 0.0)
     (name,) = predict(service, DIGITS)
     move, many_moved = service.worker.mover._move, threading.Event()
 

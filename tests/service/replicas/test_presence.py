@@ -11,7 +11,7 @@ import pytest
 from configs.settings import read_settings
 from service.answers.responses import PredictionIds, answered_at
 from service.replicas.presence import own_address
-from service.storage import journal_mover
+from service.storage import waiting
 from store.service_replicas import Replica, read_replicas
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.state.test_health import Relay, relay, through
@@ -114,7 +114,7 @@ def test_feedback_on_what_a_silent_server_may_have_in_its_log_is_not_refused_for
 ) -> None:
     missing = PredictionIds().take(1, int(datetime.now(UTC).timestamp() * 1e9))[0]
     assert feedback(service, missing).json()["rejected"]
-    monkeypatch.setattr(journal_mover, "JOURNAL_SECONDS", 0.2)  # nothing of it is in a journal here
+    monkeypatch.setattr(waiting, "JOURNAL_SECONDS", 0.2)  # nothing of it is in a journal here
     conn.execute(
         "INSERT INTO service_process VALUES ('b', 1, 'b:3000', now(), now() - interval '1 minute', "
         "'serving', '{}')"

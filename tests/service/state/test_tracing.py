@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-import service.storage.journal_mover as service_mover
+import service.storage.waiting as waiting
 from models.production import ledger
 from models.production.tags import SNAPSHOT_TAG
 from service.answers.responses import PredictionIds
@@ -148,7 +148,7 @@ def test_an_unknown_prediction_is_not_waited_for(
 
 
 def test_one_that_could_still_come_is_waited_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_mover, "JOURNAL_SECONDS", 0.0)
+    monkeypatch.setattr(waiting, "JOURNAL_SECONDS", 0.0)
     asked: list[bool] = []
     monkeypatch.setattr(service.worker.parts.tracer, "_flush", lambda: asked.append(True))
     (fresh,) = PredictionIds().take(1, time_ns())
