@@ -126,7 +126,7 @@ class Worker:
             BatchThreads(self._shares, _share_threads()),
             self.metrics,
             self.marks,
-            serving={name: one.serving for name, one in self.use_cases.items()},
+            configured=self.use_cases,
             decoding=self.decoding,
         )
         unfit = Unfit(self.troubles, shared.loop)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import ServingConfig, UseCase
+from configs.schema import UseCase
 from features.encoders.contract import row_count
 from features.errors import RecordError
 from features.records.contract import LabelContract, RecordContract
@@ -78,9 +78,9 @@ class SharedResources:
     metrics: Metrics
     marks: ActivityMarks
     """What runs now, for whoever finds out why this worker died."""
-    serving: Mapping[str, ServingConfig] = field(default_factory=dict)
-    """How each use case is to answer, as it is configured now; one that is not named answers as its version
-    was configured when it was made."""
+    configured: Mapping[str, UseCase] = field(default_factory=dict)
+    """Each use case as it is now: how it answers, and which labels may come with records. One that is not
+    named is as its version was made."""
     decoding: Decoding = field(default_factory=Decoding)
 
 
@@ -103,8 +103,8 @@ class PredictPipeline:
     """Answers the requests for one use case by one version.
 
     Args:
-        use_case: as the version that serves was made with it; how it answers (`serving`) is as it is
-            configured now.
+        use_case: as the version that serves was made with it: what a record may be. How it answers
+            (`serving`), and what a label may be, is as it is configured now.
         version: that version; None where there is none yet, and others answer.
         isolated: answers in a thread of its own, and lends itself no others: where it hangs, nobody who
             is answered by another version waits.
@@ -124,14 +124,17 @@ class PredictPipeline:
         self.responder = responder
         """May be replaced at any time; each batch is answered by one."""
         self.contract = RecordContract(use_case.record)
-        serving, target = shared.serving.get(self.name, use_case.serving), use_case.target
+        configured = shared.configured.get(self.name, use_case)
+        serving = configured.serving
         self.reader = RequestReader(
             self.contract,
-            LabelContract(target, use_case.record.missing),
+            LabelContract(configured.target, configured.record.missing),
             serving.max_records,
             refuse_unknown=serving.unknown_fields == "refuse",
+            configured=configured.record,
+            version=version,
         )
-        key = "labels" if target.task == "multilabel" else "label"
+        key = "labels" if use_case.target.task == "multilabel" else "label"
         self._writer = ResponseWriter(self.name, version, shared.ids, key, serving.audit)
         self._journal = shared.journal
         self._marks = shared.marks

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 
 from configs.near_names import nearest
-from configs.schema import FieldConfig
+from configs.schema import FieldConfig, RecordConfig
 from features.errors import Problem
 from features.records.contract import Columns, LabelContract, RecordContract, concat
 from features.records.error_messages import describe
@@ -71,6 +71,9 @@ class RequestReader:
 
     Args:
         refuse_unknown: whether a record with a field that the use case does not have is refused.
+        configured: what a record may be now, where `contract` is that of a version that was made before; what
+            only the version refuses is told as that.
+        version: its number.
     """
 
     def __init__(
@@ -80,8 +83,13 @@ class RequestReader:
         max_records: int,
         *,
         refuse_unknown: bool = False,
+        configured: RecordConfig | None = None,
+        version: int | None = None,
     ) -> None:
         self.contract = contract
+        is_older = configured is not None and configured != contract.record
+        self._configured = RecordContract(configured) if configured is not None and is_older else None
+        self._version = version
         self.labels = labels
         self.max_records = max_records
         self._refuse_unknown = refuse_unknown
@@ -183,10 +191,29 @@ class RequestReader:
         unknown = self.contract.find_unknown(records, checked.problems) if self._refuse_unknown else []
         problems = [*checked.problems, *bad, *ungrouped, *unknown]
         if problems:
-            raise invalid_records(problems, len(records))
+            raise invalid_records(self._with_notes(problems, records), len(records))
         has_ids = any(own_id is not None for own_id in own_ids)
         texts = None if groups is None else [None if group is None else str(group) for group in groups]
         return PredictRequest(len(records), None, checked.columns, own_ids if has_ids else None, None, texts)
+
+    def _with_notes(self, problems: list[Problem], records: Sequence[Any]) -> list[Problem]:
+        """The same, in order; of the first ones it is said where the configuration has changed since."""
+        problems.sort(key=lambda problem: problem.row)
+        if self._configured is None:
+            return problems
+        return [self._with_note(one, records[one.row]) for one in problems[:SHOWN]] + problems[SHOWN:]
+
+    def _with_note(self, problem: Problem, record: Any) -> Problem:
+        assert self._configured is not None
+        field = self._configured.fields.get(problem.field)
+        if not isinstance(record, dict) or (field is None and problem.field not in self.contract.fields):
+            return problem
+        is_picture = field is not None and field.config.type == "image"
+        if field is not None and (is_picture or field.check([record.get(problem.field)])[1]):
+            return problem
+        then = "has no such field" if field is None else "allows it"
+        note = f"version {self._version} was made before the configuration changed; the next one {then}"
+        return replace(problem, message=f"{problem.message} ({note})")
 
     def _read_ids(self, records: Sequence[Any], key: str) -> tuple[list[str | int | None], list[Problem]]:
         """What records have under a key of ids, whole numbers as they are, and what is wrong with it."""

@@ -54,7 +54,8 @@ def _field() -> Schema:
             "nullable": BOOLEAN,
             "minimum": nullable(NUMBER),
             "maximum": nullable(NUMBER),
-            "categories": _TEXTS,
+            "categories": _TEXTS
+            | {"description": "As configured; production refuses those that came after it was made."},
             "known": _TEXTS | {"description": "Values that production has learned, where any are allowed."},
             "max_length": nullable(INTEGER),
             "shape": pair,

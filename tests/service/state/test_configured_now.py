@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from configs.schema import ServingConfig
+from configs.schema import ServingConfig, UseCase
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 
 ORDERS = USE_CASES["plans"].model_copy(update={"name": "orders"})
@@ -21,6 +21,17 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+def serve_now(
+    start_service: StartService, registry: FolderRegistry, folder: Path, made: UseCase, now: UseCase
+) -> Service:
+    """A worker whose version was made of one configuration, and that has another."""
+    registry.add(made, 1)
+    registry.production["orders"] = 1
+    document = now.model_dump(mode="json", exclude_defaults=True)
+    (folder / "orders.yaml").write_text(yaml.safe_dump(document))
+    return start_service(RATCHET_CONFIGS=str(folder), RATCHET_USE_CASES="orders")
+
+
 def serve(
     start_service: StartService,
     registry: FolderRegistry,
@@ -30,11 +41,10 @@ def serve(
     now: dict[str, Any],
 ) -> Service:
     """A worker whose version was made with one `serving`, and that is configured with another."""
-    registry.add(ORDERS.model_copy(update={"serving": ServingConfig(**made)}), 1)
-    registry.production["orders"] = 1
-    document = ORDERS.model_dump(mode="json", exclude_defaults=True) | {"serving": now}
-    (folder / "orders.yaml").write_text(yaml.safe_dump(document))
-    return start_service(RATCHET_CONFIGS=str(folder), RATCHET_USE_CASES="orders")
+    of_made, of_now = (
+        ORDERS.model_copy(update={"serving": ServingConfig(**serving)}) for serving in (made, now)
+    )
+    return serve_now(start_service, registry, folder, of_made, of_now)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +62,77 @@ def test_unknown_fields_are_refused_where_that_is_configured_now(
     assert predicted.status_code == status, predicted.text
     asked = service.post("/v1/orders/predictions", {"records": [record]})
     assert (asked.status_code == 422) == (status == 422), asked.text
+
+
+def small(*fields: dict[str, Any], classes: tuple[str, ...] = ("no", "yes"), strict: bool = False) -> UseCase:
+    document = ORDERS.model_dump(mode="json", exclude_defaults=True)
+    changed = {
+        "record": {"fields": [{"name": "weight", "type": "number"}, *fields]},
+        "target": {"task": "multiclass", "column": "grade", "classes": list(classes)},
+        "serving": {"unknown_fields": "refuse" if strict else "ignore"},
+        "gate": {"metric": "accuracy"},
+    }
+    return UseCase.model_validate({**document, **changed})
+
+
+def box(*categories: str) -> dict[str, Any]:
+    return {"name": "box", "type": "category", "categories": list(categories)}
+
+
+RED_ONLY, ALSO_BLUE = box("red", "white"), box("red", "white", "blue")
+
+
+@pytest.mark.parametrize(
+    ("made", "now", "record", "says"),
+    [
+        (small(RED_ONLY), small(ALSO_BLUE), {"box": "blue"}, "changed; the next one allows it)"),
+        (small(RED_ONLY), small(), {}, "changed; the next one has no such field)"),
+        (
+            small(strict=True),
+            small(RED_ONLY, strict=True),
+            {"box": "red"},
+            "changed; the next one allows it)",
+        ),
+        (small(RED_ONLY), small(ALSO_BLUE), {"box": "green"}, "allowed: one of 'red', 'white'"),
+        (small(RED_ONLY), small(RED_ONLY), {"box": "blue"}, "allowed: one of 'red', 'white'"),
+        (
+            small(RED_ONLY),
+            small(ALSO_BLUE),
+            {"box": "red", "id": [1]},
+            "or text of at most 500 printable characters",
+        ),
+    ],
+    ids=["category", "field less", "field more", "neither", "the same", "id"],
+)
+def test_what_only_production_refuses_is_told_as_that(
+    start_service: StartService,
+    registry: FolderRegistry,
+    folder: Path,
+    made: UseCase,
+    now: UseCase,
+    record: dict[str, Any],
+    says: str,
+) -> None:
+    service = serve_now(start_service, registry, folder, made, now)
+    asked = {"records": [{"weight": 1.5, **record}, {"weight": "heavy", **record}]}
+    first, second = service.post("/v1/orders/predict", asked).json()["error"]["details"]["problems"][:2]
+    assert first["message"].endswith(says), first
+    assert ("version 1 was made before" in first["message"]) == ("the next one" in says)
+    assert {first["record"], second["record"]} <= {0, 1}
+
+
+def test_labels_beside_records_are_held_to_the_classes_of_now(
+    start_service: StartService, registry: FolderRegistry, folder: Path
+) -> None:
+    service = serve_now(start_service, registry, folder, small(), small(classes=("maybe", "yes")))
+    asked = {"records": [{"weight": 1.5}], "labels": ["maybe"]}
+    answered = service.post("/v1/orders/predict", asked)
+    assert answered.status_code == 200, answered.text
+    assert set(answered.json()["predictions"][0]["scores"]) == {"no", "yes"}
+    assert service.post("/v1/orders/predictions", asked).status_code == 202
+    refused = service.post("/v1/orders/predict", asked | {"labels": ["no"]})
+    assert refused.status_code == 422
+    assert "allowed: one of 'maybe', 'yes'" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("made", "now", "status"), [(2, 3, 200), (3, 2, 422)])
