@@ -110,6 +110,8 @@ class Worker:
         self.marks = ActivityMarks(settings.home / "work" / "activity", _named(self.use_cases))
         self.troubles = Troubles(settings.home / "work" / "troubles.jsonl")
         self.job_loop = JobLoop(self.use_cases, self.slots, self.database, self.metrics)
+        self._is_written = True
+        """Whether what is served could be written down last."""
 
     async def start(self) -> None:
         """Serve what can be served; returns when the worker is ready for requests."""
@@ -209,16 +211,21 @@ class Worker:
             self.mover.wake,
             unfit,
             self._batches,
-            on_taken_up=self._tell_models,
+            tell=self._tell_models,
         )
 
-    def _tell_models(self) -> None:
-        """What is not written, on a full disk, is told by nobody, and no answer waits for it."""
+    def _tell_models(self) -> bool:
+        """Say what is served; whether it could be, as a disk may be full. No answer waits for it."""
         self.presence.tell()
         try:
             write_models(self.settings.home, [name for name, slot in self.slots.items() if slot.current])
         except OSError as error:
-            log.warning("which models are served cannot be written down: %s", error)
+            if self._is_written:
+                log.warning("which models are served cannot be written down: %s", error)
+            self._is_written = False
+        else:
+            self._is_written = True
+        return self._is_written
 
     def _make_parts(self, ids: PredictionIds) -> Parts:
         use_cases, database, metrics = self.use_cases, self.database, self.metrics

@@ -50,7 +50,12 @@ log = logging.getLogger("ratchet.service")
 
 
 class Watcher:
-    """The thread that keeps the slots of one worker on the production versions."""
+    """The thread that keeps the slots of one worker on the production versions.
+
+    Args:
+        tell: says what is served to whoever waits for it, after a change; whether it could be said. It is
+            called again until it is.
+    """
 
     def __init__(
         self,
@@ -60,14 +65,15 @@ class Watcher:
         unfit: Unfit,
         executor: Executor,
         poll_seconds: float = POLL_SECONDS,
-        on_taken_up: Callable[[], None] = lambda: None,
+        tell: Callable[[], bool] = lambda: True,
     ) -> None:
         self._station = station
         self._reader = reader
         self._flush_journal = flush_journal
         self._unfit = unfit
         self._poll_seconds = poll_seconds
-        self._on_taken_up = on_taken_up
+        self._tell = tell
+        self._is_told = True
         self._stopping = threading.Event()
         self._notices = NoticeWait()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -245,6 +251,7 @@ class Watcher:
                 self._residents.fall_back(slot)
         self._refresh_chains()
         self._reclaim()
+        self._is_told = self._is_told or self._tell()
         self._polled = monotonic()
 
     def _try_postponed(self) -> None:
@@ -334,7 +341,7 @@ class Watcher:
         self._station.metrics.swaps.version.labels(slot.name).set(served.version)
         self._station.metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
         log.info("%s serves version %d", slot.name, served.version)
-        self._on_taken_up()
+        self._is_told = self._tell()
 
     def _look_up_standing(self, slot: Slot) -> None:
         """Since when the version that serves is production, and what was so before."""

@@ -189,3 +189,19 @@ def test_a_worker_says_again_what_it_serves(service: Service, monkeypatch: pytes
         patch.setattr(presence_module, "beat", lambda *_args, **_named: said.set())
         presence.tell()
         assert said.wait(10)
+
+
+def test_what_is_served_is_written_down_once_there_is_room(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = threading.Event()
+    failing = Failing(lambda *_: written.set(), lacks(errno.ENOSPC))
+    monkeypatch.setattr("service.worker.write_models", failing)
+    slot = service.worker.slots["digits"]
+    service.worker.watcher._poll_seconds = 0.05
+    service.worker.watcher._take_up(slot, slot.serving())
+    assert failing.failed.is_set()
+    failing.may.set()
+    assert written.wait(10)
+    written.clear()
+    assert not written.wait(0.5), "it is written where it has changed"
