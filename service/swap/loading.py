@@ -27,7 +27,7 @@ from service.storage.database import Database
 from service.swap.quick_turns import quick_turns
 from service.watchdog.activity import IDLE, LOADING, WORDS
 from service.watchdog.dead_workers import note_crashes
-from service.watchdog.first_load import LOAD_SECONDS, LoadHangs, VersionUnfit, load_first, within
+from service.watchdog.first_load import LoadHangs, Loads, VersionUnfit, load_first
 from service.watchdog.troubles import HANG, Trouble, Troubles
 
 log = logging.getLogger("ratchet.service")
@@ -51,6 +51,7 @@ class Loader:
         self._shared = shared
         self._database = database
         self._troubles = troubles
+        self._loads = Loads()
         self._unnoted: set[str] = set()
         """Use cases of which it could not be noted what serves."""
 
@@ -204,21 +205,22 @@ class Loader:
 
         Raises:
             VersionUnfit: it did.
+            LoadGoesOn: loading it takes long.
             LoadHangs: loading it does not come to an end.
         """
+
+        name = f"{version} {artifact_digest(artifact)}"
 
         def load() -> Predictor:
             note_crashes(self._shared.marks.folder, self._troubles)
             if (reason := self._troubles.reason(use_case, version)) is not None:
                 raise VersionUnfit(reason)
             with quick_turns():
-                return within(LOAD_SECONDS, lambda: _load_proved(artifact))
+                return self._loads.result(use_case, name, lambda: _load_proved(artifact))
 
         mark = self._shared.marks.begin(LOADING, use_case, version)
         try:
-            return load_first(
-                self._cache / use_case / "loaded", f"{version} {artifact_digest(artifact)}", load
-            )
+            return load_first(self._cache / use_case / "loaded", name, load)
         except LoadHangs as error:
             self._troubles.add(Trouble(use_case, version, HANG, WORDS[LOADING], time.time(), str(error)))
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from configs.schema import CanaryConfig
 from models.canary.moves import begin_canary
 from models.production import ledger
 from service.swap import postponing
+from service.watchdog import first_load
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService
 from tests.service.swap.test_chain import StartChained, second, told
 from tests.service.swap.test_chain import start_chained as start_chained
@@ -92,6 +94,62 @@ def test_a_version_that_the_machine_cannot_load_now_is_tried_again(
     wait_for(lambda: version_of(service) == 2)
     assert refusals(conn) == []
     assert postponed(service) == {}
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, list[Path]]]:
+    """Loading takes until the event is set; gives it, and what is loaded."""
+    monkeypatch.setattr(first_load, "LOAD_SECONDS", 0.2)
+    load, leave = service.swap.loading._load_proved, threading.Event()
+    begun: list[Path] = []
+
+    def loads(directory: Path) -> Any:
+        begun.append(directory)
+        assert leave.wait(60)
+        return load(directory)
+
+    monkeypatch.setattr(service.swap.loading, "_load_proved", loads)
+    yield leave, begun
+    leave.set()
+
+
+def test_a_version_that_takes_long_to_load_is_taken_up_when_it_is_there(
+    service: Service,
+    registry: FolderRegistry,
+    conn: psycopg.Connection,
+    slow: tuple[threading.Event, list[Path]],
+) -> None:
+    leave, begun = slow
+    registry.add(DIGITS, 2)
+    promote(conn, registry, 2)
+    slot = service.worker.slots["digits"]
+    wait_for(lambda: 2 in slot.postponed and slot.postponed[2].failures > 1)
+    assert "loading it takes more than 0.2 s, and goes on" in postponed(service)["2"]["problem"]
+    assert version_of(service) == 1
+    leave.set()
+    wait_for(lambda: version_of(service) == 2)
+    assert len(begun) == 1
+    assert (refusals(conn), service.worker.troubles.content()) == ([], b"")
+
+
+def test_a_version_that_takes_very_long_to_load_is_refused(
+    service: Service,
+    registry: FolderRegistry,
+    conn: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    slow: tuple[threading.Event, list[Path]],
+) -> None:
+    monkeypatch.setattr(first_load, "HANG_SECONDS", 1.0)
+    leave, begun = slow
+    registry.add(DIGITS, 2)
+    promote(conn, registry, 2)
+    wait_for(lambda: bool(refusals(conn)))
+    assert "it hangs: loading it took more than 1 s" in service.worker.slots["digits"].refused[2]
+    assert version_of(service) == 1
+    leave.set()
+    promote(conn, registry, 2)
+    wait_for(lambda: version_of(service) == 2)
+    assert len(begun) == 2
 
 
 def test_it_is_tried_ever_more_seldom(
