@@ -54,11 +54,7 @@ class Canaries:
     def _end(self, slot: Slot) -> None:
         self._routes.pop(slot.name, None)
         slot.try_beside(None, None)
-        self.note_end(slot.name)
-
-    def note_end(self, use_case: str) -> None:
-        """Tell that nothing is tried."""
-        self._station.metrics.canary.version.labels(use_case).set(0)
+        self._station.metrics.canary.version.labels(slot.name).set(0)
 
     def _agree(self, slot: Slot, canary: Canary | None) -> None:
         serving = slot.current

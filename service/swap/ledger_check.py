@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -11,7 +11,9 @@ import psycopg
 from models.errors import RegistryUnavailable, UnknownVersion
 from models.production.artifact_digests import damage_of, registered_digests, take_as_found
 from service.answers.slot import ServedVersion, Slot
-from service.swap.loading import ACTOR, Loader
+from service.swap.changeover import Changeover
+from service.swap.loading import ACTOR
+from service.swap.station import Station
 
 FALLBACKS = 5
 """So many versions are tried where production cannot be had."""
@@ -21,19 +23,10 @@ log = logging.getLogger("ratchet.service")
 class Residents:
     """What is loaded in one worker, compared with the ledger now and then."""
 
-    def __init__(
-        self,
-        slots: Mapping[str, Slot],
-        loader: Loader,
-        take_up: Callable[[Slot, ServedVersion], None],
-        note_failure: Callable[[Slot, int, Exception], None],
-        drop: Callable[[Slot], None],
-    ) -> None:
-        self._slots = slots
-        self._loader = loader
-        self._take_up = take_up
-        self._note_failure = note_failure
-        self._drop = drop
+    def __init__(self, station: Station, change: Changeover) -> None:
+        self._slots = station.slots
+        self._loader = station.loader
+        self._change = change
 
     def check(self, conn: psycopg.Connection[Any]) -> None:
         """Look at each version that serves, also at what others have found wrong with its source."""
@@ -91,15 +84,15 @@ class Residents:
             log.error(
                 "version %d of %s was never registered so, and serves no more", served.version, slot.name
             )
-            self._drop(slot)
+            self._change.drop(slot)
             self.fall_back(slot)
 
     def _serve(self, slot: Slot, version: int) -> bool:
         try:
-            self._take_up(slot, self._loader.load(slot.name, version))
+            self._change.take_up(slot, self._loader.load(slot.name, version))
         except (RegistryUnavailable, UnknownVersion):  # away now, or deleted: no fault of the version
             return False
         except Exception as error:  # noqa: BLE001 - it is told, by whose fault it is
-            self._note_failure(slot, version, error)
+            self._change.note_failure(slot, version, error)
             return False
         return True

@@ -18,19 +18,17 @@ from typing import Any
 
 import psycopg
 
-from models.errors import ArtifactDamaged, ModelError, RegistryUnavailable
-from models.passing_faults import is_passing
+from models.errors import ModelError, RegistryUnavailable
 from models.production import ledger
 from models.production.contract import RegistryReader
-from models.production.incumbent import standing_of
 from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
 from service.storage.notices import NoticeWait
 from service.swap.canaries import Canaries
+from service.swap.changeover import Changeover
+from service.swap.giving_up import GivingUp
 from service.swap.ledger_check import Residents
-from service.swap.memory import reclaim
 from service.swap.moves import FollowedMoves
-from service.swap.postponing import postpone
 from service.swap.station import Station
 from service.swap.unfit import Unfit
 from service.watchdog.first_load import VersionUnfit
@@ -70,23 +68,19 @@ class Watcher:
         self._station = station
         self._reader = reader
         self._flush_journal = flush_journal
-        self._unfit = unfit
         self._poll_seconds = poll_seconds
-        self._tell = tell
-        self._is_told = True
         self._stopping = threading.Event()
         self._notices = NoticeWait()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-        self._residents = Residents(
-            station.slots, station.loader, self._take_up, self._note_failure, self._drop
-        )
         self._moves = FollowedMoves()
-        self._canaries = Canaries(station, executor, self._refuse)
+        self._change = Changeover(station, tell)
+        self._residents = Residents(station, self._change)
+        self._canaries = Canaries(station, executor, self._change.refuse)
+        self._giving_up = GivingUp(station, self._change, unfit, self._residents, self._canaries)
         self._aliases: dict[str, int | None] = {}
         self._unnamed: set[str] = set()
         """Use cases without an alias, when MLflow was asked last."""
         self._polled = 0.0
-        self._replaced = False
         self.looked = threading.Event()
         """Set once every alias has been looked at, or MLflow found away."""
         self.listening = threading.Event()
@@ -116,14 +110,14 @@ class Watcher:
             if version is None:
                 continue
             try:
-                self._take_up(slot, self._station.loader.load_cached(name, version, digests[name]))
+                self._change.take_up(slot, self._station.loader.load_cached(name, version, digests[name]))
             except VersionUnfit as error:
-                self._refuse(slot, version, error)
+                self._change.refuse(slot, version, error)
                 self._residents.fall_back(slot)
             except Exception as error:  # which is looked at again where it is still production
                 log.warning("version %d of %s, served last, does not load", version, name, exc_info=error)
         self._try_canaries()
-        self._replaced = False
+        self._change.replaced = False
         self._thread.start()
 
     def _try_canaries(self) -> None:
@@ -148,7 +142,7 @@ class Watcher:
         while not self._stopping.is_set():
             try:
                 self._poll_all()
-                self._give_up_unfit()
+                self._giving_up.look()
                 self.looked.set()
                 with self._station.database.open_session() as conn:
                     self.database_error = None
@@ -178,7 +172,7 @@ class Watcher:
                     self._hear(notice.payload)
                 if self._stopping.is_set():
                     return
-            self._give_up_unfit()
+            self._giving_up.look()
             if not hears and newest != (newest := ledger.newest_row(conn)):
                 self._polled = -self._poll_seconds  # what would have been announced
             if monotonic() - self._polled >= self._poll_seconds:
@@ -200,29 +194,23 @@ class Watcher:
             return
         slot = self._station.slots.get(use_case)
         if slot is None and any(use_case in links.owners for links in self._station.chains.values()):
-            self._give_up_unfit()  # as in `_try_anew`
-            self._forgive(use_case, version)
+            self._giving_up.look()  # as in `_try_anew`
+            self._giving_up.forgive(use_case, version)
             self._refresh_chains()
         elif slot is not None and not self._moves.is_followed(slot.name, move):
             self._moves.follow(slot.name, move)
             self._aliases[slot.name] = version
             self._try_anew(slot, version)
             self._refresh_chains()
-            self._reclaim()
+            self._change.reclaim()
 
     def _try_anew(self, slot: Slot, version: int) -> None:
         """Serve a version that was made production, whatever was held against it before."""
-        self._give_up_unfit()  # where it serves and hangs, its callers are told first
+        self._giving_up.look()  # where it serves and hangs, its callers are told first
         slot.refused.pop(version, None)
-        self._forgive(slot.name, version)
+        self._giving_up.forgive(slot.name, version)
         self._move_to(slot, version)
-        self._look_up_standing(slot)
-
-    def _forgive(self, use_case: str, version: int) -> None:
-        """Hold nothing against a version any more, wherever it is asked."""
-        self._unfit.forget(use_case, version)
-        for links in self._station.chains.values():
-            links.try_anew(use_case, version)
+        self._change.look_up_standing(slot)
 
     def _poll_all(self) -> None:
         for name, slot in self._station.slots.items():
@@ -250,8 +238,8 @@ class Watcher:
             if slot.current is None and not slot.may_try(version):
                 self._residents.fall_back(slot)
         self._refresh_chains()
-        self._reclaim()
-        self._is_told = self._is_told or self._tell()
+        self._change.reclaim()
+        self._change.tell_again()
         self._polled = monotonic()
 
     def _try_postponed(self) -> None:
@@ -272,7 +260,7 @@ class Watcher:
             self._canaries.follow()
             for slot in self._station.slots.values():
                 if slot.standing is None:
-                    self._look_up_standing(slot)
+                    self._change.look_up_standing(slot)
             missed = self._station.database.read(
                 lambda conn: self._moves.missed(conn, self._station.slots.values())
             )
@@ -314,9 +302,9 @@ class Watcher:
             self.registry_error = str(error)
             return
         except Exception as error:  # noqa: BLE001 - it is told, by whose fault it is
-            self._note_failure(slot, version, error)
+            self._change.note_failure(slot, version, error)
             return
-        self._take_up(slot, served)
+        self._change.take_up(slot, served)
         slot.await_only(None)
         self._station.metrics.swaps.seconds.labels(slot.name).observe(monotonic() - started)
         self._station.loader.remember(served)
@@ -324,113 +312,6 @@ class Watcher:
             self._station.loader.complete(served)
         except RegistryUnavailable as error:  # the next look at it tries again
             self.registry_error = str(error)
-
-    def _reclaim(self) -> None:
-        """Free what versions held that have left; nothing here refers to them any more."""
-        if self._replaced:
-            self._replaced = False
-            reclaim()
-
-    def _take_up(self, slot: Slot, served: ServedVersion) -> None:
-        if slot.name in self._station.chains:
-            self._station.chains[slot.name].join(served)
-        slot.swap(served)
-        self._look_up_standing(slot)
-        self._canaries.note_end(slot.name)
-        self._replaced = True
-        self._station.metrics.swaps.version.labels(slot.name).set(served.version)
-        self._station.metrics.swaps.outcomes.labels(slot.name, "taken_up").inc()
-        log.info("%s serves version %d", slot.name, served.version)
-        self._is_told = self._tell()
-
-    def _look_up_standing(self, slot: Slot) -> None:
-        """Since when the version that serves is production, and what was so before."""
-        current = slot.current
-        if current is None:
-            return
-        try:
-            slot.standing = self._station.database.read(
-                lambda conn: standing_of(conn, slot.name, current.version)
-            )
-        except DatabaseAway as error:
-            log.warning("how %s stands could not be looked up: %s", slot.name, error.message)
-
-    def _give_up_unfit(self) -> None:
-        """Have another version answer where the one that serves hangs, fails or killed workers."""
-        slots = self._station.slots.values()
-        for slot, served, error in self._unfit.among(slots):
-            if served is slot.previous:  # it does not come back by itself; who makes it production tries it
-                slot.previous = None
-                self._unfit.let_go(served)
-                continue
-            self._refuse(slot, served.version, error)
-            if served is slot.canary:
-                self._canaries.give_up(slot)
-                self._unfit.let_go(served)
-                continue
-            previous = slot.previous
-            if previous is not None and previous.version not in slot.refused:
-                self._take_up(slot, previous)
-            else:
-                self._residents.fall_back(slot)
-            if slot.current is not None and slot.current is not served:
-                self._station.loader.remember(slot.current)
-            elif self._unfit.is_hopeless(served):
-                self._drop(slot)
-            if slot.previous is served:
-                slot.previous = None  # a new chance is one for a version that is loaded anew
-            self._unfit.let_go(served)
-        self._unfit.let_go_of_left(slots)
-        if self._station.chains:
-            self._give_up_unfit_links()
-
-    def _give_up_unfit_links(self) -> None:
-        """Have chains go on without a version that hangs or killed workers as one of their links."""
-        chains = self._station.chains.values()
-        for owner, version, error in self._unfit.among_links(chains):
-            for links in chains:
-                links.give_up(owner, version, error)
-            self._replaced = True
-            slot = self._station.slots.get(owner)
-            if slot is None:
-                continue
-            if slot.previous is not None and slot.previous.version == version:
-                slot.previous = None  # production does not go back to it
-            if version not in slot.refused:
-                self._refuse(slot, version, error)
-        self._unfit.let_go_of_links(chains)
-
-    def _drop(self, slot: Slot) -> None:
-        slot.drop()
-        self._replaced = True
-        if slot.name in self._station.chains:
-            self._station.chains[slot.name].place()
-
-    def _note_failure(self, slot: Slot, version: int, error: Exception) -> None:
-        """A version could not be loaded: tried again where the machine is at fault, and else refused."""
-        if not is_passing(error):
-            log.error("version %d of %s is refused", version, slot.name, exc_info=error)
-            self._refuse(slot, version, error)
-            return
-        postponed = postpone(error, slot.postponed.get(version))
-        slot.postpone(version, postponed)
-        self._station.metrics.swaps.outcomes.labels(slot.name, "postponed").inc()
-        log.warning(
-            "version %d of %s cannot be loaded now, and is tried again in %.3g s",
-            version, slot.name, postponed.seconds, exc_info=error,
-        )  # fmt: skip
-
-    def _refuse(self, slot: Slot, version: int, error: Exception) -> None:
-        self._station.metrics.swaps.outcomes.labels(slot.name, "refused").inc()
-        slot.await_no_longer(version)
-        if isinstance(error, ArtifactDamaged):  # which the ledger has been told by whoever found it
-            slot.refused[version] = str(error)
-            return
-        reason = slot.refused[version] = f"{type(error).__name__}: {error}"
-        try:
-            self._station.database.run(lambda conn: ledger.note_refused(conn, slot.name, version, reason))
-        except DatabaseAway as away:
-            log.warning("the refusal could not be noted in the ledger: %s", away)
 
     def _note_external(self, name: str, version: int) -> int:
         """Note a move that may have been made by hand; gives its row, 0 where there is nothing to note."""

@@ -199,7 +199,7 @@ def test_what_is_served_is_written_down_once_there_is_room(
     monkeypatch.setattr("service.worker.write_models", failing)
     slot = service.worker.slots["digits"]
     service.worker.watcher._poll_seconds = 0.05
-    service.worker.watcher._take_up(slot, slot.serving())
+    service.worker.watcher._change.take_up(slot, slot.serving())
     assert failing.failed.is_set()
     failing.may.set()
     assert written.wait(10)
