@@ -18,7 +18,7 @@ from service.answers.pipeline import PredictPipeline
 from service.answers.requests import PredictRequest
 from service.answers.responses import PredictResponse
 from service.answers.slot import Slot
-from service.errors import JobGivenUp, ServiceError
+from service.errors import JobGivenUp, OutOfMemory, ServiceError
 from service.metrics import Metrics
 from service.storage.database import Database
 from service.storage.notices import NoticeWait
@@ -215,7 +215,8 @@ class JobLoop:
 def answer_jobs(pipeline: PredictPipeline, batch: Sequence[TakenJob]) -> list[Settled]:
     """The answer or the error of each job; one that is refused or breaks the model fails alone.
 
-    Jobs that cannot be read come first, the others after them in order.
+    Jobs that cannot be read come first, the others after them in order. Those for which there is no memory
+    are not among them: they are free again when their lease ends.
     """
     settled: list[Settled] = []
     readable: list[tuple[TakenJob, PredictRequest]] = []
@@ -228,6 +229,8 @@ def answer_jobs(pipeline: PredictPipeline, batch: Sequence[TakenJob]) -> list[Se
             settled.append(_failed(job, error))
     results = settle(pipeline.answer_later, pipeline.failure, [request for _, request in readable])
     for (job, request), result in zip(readable, results, strict=True):
+        if isinstance(result, OutOfMemory):
+            continue
         if isinstance(result, ServiceError):
             settled.append(_failed(job, result))
         else:
