@@ -26,7 +26,7 @@ from service.hosting.parent import end_with_parent
 from service.hosting.process_manager import DRAIN_SIGNAL, close_control_ports
 from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
-from service.http.connections import guard_connections
+from service.http.connections.guarded import guard_connections
 from service.http.front import Front
 from service.routes.answers import predict_record
 from service.routes.table import RouteTable

@@ -13,9 +13,10 @@ import pytest
 import uvicorn
 
 from service.errors import Overloaded
-from service.http import connections
-from service.http.connections import LEAST_BYTES, GuardedConnection
-from service.http.shedding import Ranking
+from service.http.connections import guarded
+from service.http.connections.guarded import GuardedConnection
+from service.http.connections.patience import LEAST_BYTES, PatientConnection
+from service.http.connections.shedding import Ranking
 from tests.service.swap.test_watcher import wait_for
 
 REACHED: list[str] = []
@@ -81,7 +82,7 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     server.should_exit = True
     thread.join(10)
     loop.close()
-    GuardedConnection._looking = False
+    PatientConnection._looking = False
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:
@@ -180,7 +181,7 @@ def test_a_worker_at_work_keeps_only_so_many_more(
     connection: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(GuardedConnection, "most", 1)
-    monkeypatch.setattr(connections, "SPARE", 0)
+    monkeypatch.setattr(guarded, "SPARE", 0)
     connection.sendall(post("/work", b"abc"))
     wait_for(lambda: REACHED == ["/work"])
     with another(connection) as second:
@@ -228,6 +229,24 @@ def test_nobody_pays_for_the_many_of_another(
     assert answer(connection).endswith(b"ok")
     for one in many:
         one.close()
+
+
+def test_a_look_for_which_there_was_no_memory_is_not_the_last(
+    connection: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GuardedConnection, "patience", 1)
+    look, failed = GuardedConnection.look_over, threading.Event()
+
+    def fails_once(one: GuardedConnection, now: float) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise MemoryError
+        look(one, now)
+
+    monkeypatch.setattr(GuardedConnection, "look_over", fails_once)
+    connection.sendall(post("/free", b"12345")[:-2])
+    assert b" 408 " in answer(connection)
+    assert failed.is_set()
 
 
 def test_who_sends_much_and_then_nothing_is_cut_off(

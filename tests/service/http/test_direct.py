@@ -20,12 +20,12 @@ from configs.security.origins import OriginPolicy
 from service.errors import Failed, ServiceError
 from service.http.access import Access
 from service.http.admission import Admission
-from service.http.connections import GuardedConnection
+from service.http.connections.guarded import GuardedConnection
+from service.http.connections.shedding import Ranking
 from service.http.direct import DirectExchange, Waiter, is_plain
 from service.http.exchange import SMALL_BODY, Receive, Scope, read_body
 from service.http.front import Front, Route
 from service.http.key_ring import KeyRing
-from service.http.shedding import Ranking
 from tests.service.swap.test_watcher import wait_for
 
 PATH = "/v1/digits/predict"

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.http.shedding import EMPTY_SECONDS, RANKED_SECONDS, Claim, Ranking, Waits, slowest_body
+from service.http.connections.shedding import (
+    EMPTY_SECONDS,
+    RANKED_SECONDS,
+    Claim,
+    Ranking,
+    Waits,
+    slowest_body,
+)
 
 
 @dataclass(eq=False)

@@ -1,43 +1,35 @@
-"""Connections of a worker: no more than it can keep, none that is too slow, and cheap refusals.
+"""Connections of a worker: no more than it can keep, cheap refusals, and small requests answered at once.
 
-uvicorn waits for ever for the rest of a request, and nothing that it calls could see that. So this is
-its own protocol with a few marks added, looked over once a second. Where a worker has no room for a request,
-refusing it here, as soon as its head was read, costs a fraction of what it costs in the application.
-
-A worker that has all the connections that it can keep closes one that only waits for its client
-(`service.http.shedding`): whoever sends a whole request at once is answered, however many others do not.
+Where a worker has no room for a request, refusing it here, as soon as its head was read, costs a fraction of
+what it costs in the application. A worker that has all the connections that it can keep closes one that only
+waits for its client (`service.http.connections.shedding`): whoever sends a whole request at once is answered,
+however many others do not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from functools import lru_cache
-from http import HTTPStatus
 from time import perf_counter
 from typing import Any, ClassVar, cast
 
 from uvicorn import config as uvicorn_config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from configs.settings import Settings
-from service.errors import HeadTooLarge, Overloaded, ServiceError, SlowClient
+from service.errors import HeadTooLarge, Overloaded
+from service.http.connections.patience import PatientConnection
+from service.http.connections.refusals import written
+from service.http.connections.shedding import Ranking, slowest_body
 from service.http.direct import LONGEST_HEAD, DirectExchange, write_answer
-from service.http.exchange import SMALL_BODY, Headers, Scope, error_for
+from service.http.exchange import SMALL_BODY, Headers, Scope
 from service.http.front import Front
-from service.http.shedding import Claim, Ranking, Waits, slowest_body
 
-LOOK_SECONDS = 1.0
-LEAST_BYTES = 16 * 1024
-"""A second, that buys time for one more."""
 MOST_AT_ONCE = SMALL_BODY + LONGEST_HEAD
 """Bytes of a request whose head may be known."""
 TIMER_SECONDS = 0.01
 """By so much a timer may be early."""
 MOST_HEAD = 64 * 1024
 """Bytes of the first line and the headers; the parser itself has no bound."""
-UNREAD_SECONDS = 0.25
-"""An answer that is on its way for less is being read."""
 SPARE = 64
 """Connections beyond the bound, on which a worker that is busy on all others still tells of its health."""
 
@@ -78,35 +70,22 @@ class Asking:
     last: GuardedConnection | None = None
 
 
-class GuardedConnection(HttpToolsProtocol):
-    """One connection."""
+class GuardedConnection(PatientConnection):
+    """One connection, on which a request is refused, answered at once, or handed on."""
 
     front: ClassVar[Front]
     most: ClassVar[int]
-    patience: ClassVar[float]
     direct: ClassVar[bool] = True
     """Whether requests may go without ASGI."""
     ranking: ClassVar[Ranking[GuardedConnection]] = Ranking()
     every: ClassVar[set[GuardedConnection]] = set()
     """Those of this worker that are open."""
     asking: ClassVar[Asking] = Asking()
-    _looking: ClassVar[bool] = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it in, or turn it away."""
         super().connection_made(transport)
-        self.address = self.client[0] if self.client else ""
-        self.since = self.loop.time()
-        """When it was made, or its last request began."""
-        self._due = True
-        """Whether the rest of a request is due from the other side."""
-        self.received = 0
-        """Bytes of the body so far."""
-        self._counted, self._earned = 0, 0.0
-        """Those that time was given for, and that time."""
-        self._unread_since = self._read_earned = 0.0
-        self._unread = 0
-        self._began = self._in_head = self._refused = self._late = False
+        self._in_head = self._refused = self._late = False
         self._head = 0
         self._direct: DirectExchange | None = None
         """What goes without ASGI, until it is whole."""
@@ -119,13 +98,10 @@ class GuardedConnection(HttpToolsProtocol):
         """What is to be said of what came behind requests that are being answered."""
         if GuardedConnection.every is not self.connections:  # as setting it makes Python forget: see `Asking`
             GuardedConnection.every = cast("set[GuardedConnection]", self.connections)
-        if not GuardedConnection._looking:
-            GuardedConnection._looking = True
-            self.loop.call_later(LOOK_SECONDS, _look_over, self.loop, self.connections)
         if len(self.connections) > self.most and not self._make_room():
             self._late = True
             if len(self.connections) > self.most + SPARE:
-                self.transport.write(_written(self._too_many(), close=True))
+                self.transport.write(written(self._too_many(), close=True))
                 self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -195,16 +171,6 @@ class GuardedConnection(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
-    def pause_writing(self) -> None:
-        """Much of an answer is not read yet."""
-        super().pause_writing()
-        self._begin_to_wait_for_reader(self.loop.time())
-
-    def resume_writing(self) -> None:
-        """Now it is."""
-        super().resume_writing()
-        self._unread_since = 0.0
-
     def on_response_complete(self) -> None:
         """A request is answered."""
         super().on_response_complete()
@@ -230,41 +196,6 @@ class GuardedConnection(HttpToolsProtocol):
             self._set_timer(left)
         else:
             super().timeout_keep_alive_handler()
-
-    def look_over(self, now: float) -> None:
-        """Cut off whoever is too slow."""
-        unread = self.transport.get_write_buffer_size()
-        if unread and (self._unread_since or self.transport.is_closing() or not self._is_answering()):
-            self._look_at_reader(now, unread)
-        elif not unread:
-            self._unread_since = 0.0
-        if self._due and not self.transport.is_closing():
-            self._look_at_sender(now)
-
-    def claim(self, now: float) -> Claim | None:
-        """What it is worth while the other side is waited for; None while it is the worker's turn."""
-        answering = self._is_answering()
-        if self.transport.get_write_buffer_size():
-            slow = now - self._unread_since if self._unread_since else 0.0
-            waits = slow > UNREAD_SECONDS or not answering
-            return Claim(Waits.READER, self._read_earned - slow) if waits else None
-        if self.transport.is_closing():
-            return None
-        if answering and (not self._due or self.flow.read_paused or self.cycle.response_started):
-            return None
-        age = now - self.since
-        if not self._due or (not self._began and age > LOOK_SECONDS):
-            return Claim(Waits.IDLE, -age)
-        coming = (self.received - self._counted) / LEAST_BYTES
-        return Claim(Waits.REQUEST, min(age, self._earned + coming) - age)
-
-    def shed(self, error: Overloaded) -> None:
-        """Close it for the sake of another; nothing of a request that was not whole has been acted on."""
-        self.connections.discard(self)
-        if self._due and not self.transport.is_closing():
-            self._cut_off(error)
-        else:
-            self._close()
 
     def _begin_known(self, data: bytes) -> bool:
         """Have a request answered that is all of `data` and whose head is known; False: it is to be read."""
@@ -372,87 +303,14 @@ class GuardedConnection(HttpToolsProtocol):
             self.cycle = _Refused()
         bare = self.parser.get_method() == b"HEAD"
         if self.expect_100_continue or not self.parser.should_keep_alive():
-            self.transport.write(_written(error, self.url, close=True, bare=bare))
+            self.transport.write(written(error, self.url, close=True, bare=bare))
             self.transport.close()
         else:
             self._refused = True
-            self.transport.write(_written(error, self.url, bare=bare))
+            self.transport.write(written(error, self.url, bare=bare))
 
     def _has_whole_request(self) -> bool:
         """Whether one is being answered, or waits for that, of which nothing is due."""
         if self.pipeline:
             return True
         return self._is_answering() and self._direct is None and not getattr(self.cycle, "more_body", False)
-
-    def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
-
-    def _look_at_sender(self, now: float) -> None:
-        """Whoever sends has time for so many bytes a second, and never saves up more than its patience."""
-        elapsed = now - self.since
-        if self.flow.read_paused:  # what the server itself does not read yet is not the other side's fault
-            self._earned = elapsed
-            return
-        self._earned = min(elapsed, self._earned + (self.received - self._counted) / LEAST_BYTES)
-        self._counted = self.received
-        if elapsed > self.patience + self._earned:
-            self._cut_off(SlowClient(elapsed))
-
-    def _begin_to_wait_for_reader(self, now: float) -> None:
-        self._unread_since, self._read_earned = now, 0.0
-        self._unread = self.transport.get_write_buffer_size()
-
-    def _look_at_reader(self, now: float, unread: int) -> None:
-        """The same for whoever reads, also of a connection that is closed and not read to its end."""
-        if not self._unread_since:
-            self._begin_to_wait_for_reader(now)
-            return
-        elapsed = now - self._unread_since
-        self._read_earned = min(elapsed, self._read_earned + max(0, self._unread - unread) / LEAST_BYTES)
-        self._unread = unread
-        if elapsed > self.patience + self._read_earned:
-            self.transport.abort()
-
-    def _cut_off(self, error: ServiceError) -> None:
-        cycle = self.cycle
-        answering = self._is_answering()
-        if self._began and not (answering and cycle.response_started):
-            self.transport.write(_written(error, self.url, close=True))
-        if answering:
-            cycle.disconnected = True
-            cycle.message_event.set()
-        self._close()
-
-    def _close(self) -> None:
-        """Close, without waiting for somebody who does not read."""
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()
-        else:
-            self.transport.close()
-
-
-def _look_over(loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
-    now = loop.time()
-    for connection in list(connections):
-        if isinstance(connection, GuardedConnection):
-            connection.look_over(now)
-    if connections:
-        loop.call_later(LOOK_SECONDS, _look_over, loop, connections)
-    else:
-        GuardedConnection._looking = False
-
-
-@lru_cache(maxsize=8)  # one and the same refusal is written many times
-def _written(error: ServiceError, url: bytes = b"", *, close: bool = False, bare: bool = False) -> bytes:
-    """An answer as it goes over the wire; `bare` to HEAD, which would take a body for the next answer."""
-    body = error_for(error, url.decode("latin-1"))
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *error.headers]
-    if close and not any(name == b"connection" for name, _ in headers):
-        headers.append((b"connection", b"close"))
-    head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (
-        error.status,
-        HTTPStatus(error.status).phrase.encode(),
-        head,
-        b"" if bare else body,
-    )
