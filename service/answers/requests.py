@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
 from operator import attrgetter, itemgetter
@@ -191,17 +191,21 @@ class RequestReader:
         unknown = self.contract.find_unknown(records, checked.problems) if self._refuse_unknown else []
         problems = [*checked.problems, *bad, *ungrouped, *unknown]
         if problems:
-            raise invalid_records(self._with_notes(problems, records), len(records))
+            raise invalid_records(self.with_notes(problems, records.__getitem__), len(records))
         has_ids = any(own_id is not None for own_id in own_ids)
         texts = None if groups is None else [None if group is None else str(group) for group in groups]
         return PredictRequest(len(records), None, checked.columns, own_ids if has_ids else None, None, texts)
 
-    def _with_notes(self, problems: list[Problem], records: Sequence[Any]) -> list[Problem]:
-        """The same, in order; of the first ones it is said where the configuration has changed since."""
+    def with_notes(self, problems: list[Problem], record_of: Callable[[int], Any]) -> list[Problem]:
+        """The same, in order; of the first ones it is said where the configuration has changed since.
+
+        Args:
+            record_of: gives the record of a row, as JSON would give it.
+        """
         problems.sort(key=lambda problem: problem.row)
         if self._configured is None:
             return problems
-        return [self._with_note(one, records[one.row]) for one in problems[:SHOWN]] + problems[SHOWN:]
+        return [self._with_note(one, record_of(one.row)) for one in problems[:SHOWN]] + problems[SHOWN:]
 
     def _with_note(self, problem: Problem, record: Any) -> Problem:
         assert self._configured is not None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Mapping
-from typing import Any
+from collections.abc import Callable, Container, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -38,6 +39,7 @@ from service.protocols.tensors import (
 )
 
 HEAD_LENGTH = b"inference-header-content-length"
+WithNotes: TypeAlias = Callable[[list[Problem], Callable[[int], Any]], list[Problem]]
 _PLACE = re.compile(r"^(.*?) - at `(?:key in )?\$\.?(.*?)`$", re.DOTALL)
 
 
@@ -139,11 +141,13 @@ def to_records(
     contract: RecordContract,
     max_records: int,
     parameters: Mapping[str, Any] | None = None,
+    with_notes: WithNotes = lambda problems, _record_of: problems,
 ) -> PredictRequest:
     """Checked records of tensors, whose first size is the number of records.
 
     Args:
         parameters: those of the request.
+        with_notes: as `RequestReader.with_notes`.
 
     Raises:
         Invalid: an input is missing or of another length, or a record breaks the contract.
@@ -166,8 +170,19 @@ def to_records(
     )
     problems += ungrouped
     if problems:
-        raise invalid_records(problems, count)
+        record_of = partial(_record_of, tensors, contract)
+        raise invalid_records(with_notes(problems, record_of), count)
     return PredictRequest(count, None, columns, None, None, groups)
+
+
+def _record_of(tensors: Mapping[str, Tensor], contract: RecordContract, row: int) -> dict[str, Any]:
+    """What came of a record, without its pictures."""
+    record = {}
+    for name, tensor in tensors.items():
+        if name in contract.fields and contract.fields[name].config.type != "image":
+            value = tensor.values[row]
+            record[name] = np.ravel(value)[0].item() if isinstance(value, np.ndarray | np.generic) else value
+    return record
 
 
 def read_column(field: Field, tensor: Tensor | None, count: int) -> tuple[Column, dict[int, str]]:

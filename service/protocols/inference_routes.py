@@ -71,7 +71,10 @@ def _infer(slot: Slot, use_case: UseCase) -> Handler:
         request, raw = parse_request(body, header(scope, HEAD_LENGTH))
         outputs = requested_outputs(request)
         tensors = read_tensors(request, raw, pipeline.contract)
-        records = to_records(tensors, pipeline.contract, pipeline.reader.max_records, request.parameters)
+        reader = pipeline.reader
+        records = to_records(
+            tensors, pipeline.contract, reader.max_records, request.parameters, reader.with_notes
+        )
         asked_one = _asked_version(scope) is not None
         response = await (pipeline.submit_alone(records) if asked_one else pipeline.submit(records))
         return render(request.id, outputs, response.body, separator)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import orjson
 import pytest
 import yaml
 
-from configs.schema import ServingConfig, UseCase
+from configs.schema import RecordConfig, ServingConfig, UseCase
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 
 ORDERS = USE_CASES["plans"].model_copy(update={"name": "orders"})
@@ -119,6 +121,33 @@ def test_what_only_production_refuses_is_told_as_that(
     assert first["message"].endswith(says), first
     assert ("version 1 was made before" in first["message"]) == ("the next one" in says)
     assert {first["record"], second["record"]} <= {0, 1}
+
+
+@pytest.mark.parametrize("weight", [{"data": [1.5, 9.5]}, {"parameters": {"binary_data_size": 16}}])
+def test_what_only_production_refuses_is_told_as_that_by_every_protocol(
+    start_service: StartService, registry: FolderRegistry, folder: Path, weight: dict[str, Any]
+) -> None:
+    def bounded(maximum: int, field: dict[str, Any]) -> UseCase:
+        fields = [{"name": "weight", "type": "number", "maximum": maximum}, field]
+        return small().model_copy(update={"record": RecordConfig.model_validate({"fields": fields})})
+
+    made, now = bounded(5, RED_ONLY), bounded(10, ALSO_BLUE)
+    service = serve_now(start_service, registry, folder, made, now)
+    frame = {"dataframe_records": [{"weight": 9.5, "box": "blue"}]}
+    told = [service.post("/v1/orders/invocations", frame).json()["error"]["details"]["problems"]]
+    tensors = [
+        {"name": "weight", "shape": [2], "datatype": "FP64"} | weight,
+        {"name": "box", "shape": [2, 1], "datatype": "BYTES", "data": ["red", "blue"]},
+    ]
+    head = orjson.dumps({"inputs": tensors})
+    raw = np.array([1.5, 9.5]).tobytes() if "parameters" in weight else b""
+    answer = service.post(
+        "/v2/models/orders/infer", head + raw, inference_header_content_length=str(len(head))
+    )
+    told.append(answer.json()["details"]["problems"])
+    for problems in told:
+        assert [one["field"] for one in problems] == ["weight", "box"]
+        assert all(one["message"].endswith("changed; the next one allows it)") for one in problems), problems
 
 
 def test_labels_beside_records_are_held_to_the_classes_of_now(
