@@ -45,10 +45,10 @@ class Residents:
                 served.vouched = True
                 self._loader.remember(served)
             damage = damage_of(conn, slot.name, served.version)
-            if damage is None:
-                slot.refused.pop(served.version, None)
-            else:
+            if damage is not None:
                 slot.refused[served.version] = damage
+            elif served.version in slot.refused and not self._loader.did_harm(slot.name, served.version):
+                del slot.refused[served.version]
 
     def fall_back(self, slot: Slot) -> None:
         """Serve the version that was production last and is fit to serve, where nothing serves."""

@@ -130,6 +130,10 @@ class Loader:
         """
         return problem_without_alias(self._reader, use_case, version)
 
+    def did_harm(self, use_case: str, version: int) -> bool:
+        """Whether it is held against a version that it hung, failed or killed workers of this home."""
+        return self._troubles.reason(use_case, version) is not None
+
     def complete(self, served: ServedVersion) -> None:
         """Add what the registry says of a version, where that is not known yet, and note what is not noted.
 

@@ -107,6 +107,12 @@ def test_what_hung_in_another_worker_after_it_was_replaced_does_not_come_back_by
     note_hang(service, 1)
     wait_for(lambda: slot.previous is None)
     assert refused(service) == {}
+    service.worker.watcher._poll_seconds = 3600.0
+    time.sleep(1.5)  # the last look at the ledger is over
     note_hang(service, 2)
     wait_for(lambda: set(refused(service)) == {"1", "2"})
     assert version_of(service) == 2, "as nothing better is left"
+    service.worker.watcher._look_at_ledger()
+    assert set(refused(service)) == {"1", "2"}, "what serves is still told to hang"
+    promote(conn, registry, 2)
+    wait_for(lambda: "2" not in refused(service))
