@@ -28,6 +28,7 @@ from service.http.access_log import AccessLog
 from service.http.bentoml_app import paths_of
 from service.http.connections.guarded import guard_connections
 from service.http.front import Front
+from service.mapped_files import count_safely
 from service.routes.answers import predict_record
 from service.routes.table import RouteTable
 from service.worker import Worker
@@ -39,6 +40,7 @@ LOST_SECONDS = 1.0
 """How long the rest of a stop may take where a thread hangs."""
 
 close_control_ports()
+count_safely()
 drain_before_shutdown()
 end_with_parent()
 start_light()

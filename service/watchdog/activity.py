@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import mmap
 import os
 import secrets
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
+
+from service.mapped_files import take_room
 
 IDLE, ANSWERING, LOADING = 0, 1, 2
 WORDS = {ANSWERING: "answering", LOADING: "loading"}
@@ -28,6 +31,7 @@ _WIDTH = 8
 _ELSEWHERE = -1
 """A use case that is not among those named."""
 _HEAD = 64 * 1024
+log = logging.getLogger("ratchet.service")
 
 
 @dataclass(frozen=True)
@@ -59,15 +63,22 @@ class ActivityMarks:
         self._places = {name: place for place, name in enumerate(self._use_cases)}
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        size = _HEAD + _THREADS * _FIELDS * _WIDTH
-        os.ftruncate(self._file, size)
-        self._map = mmap.mmap(self._file, size)
+        self._map = self._laid_out(_HEAD + _THREADS * _FIELDS * _WIDTH)
         head = json.dumps(self._use_cases).encode()
         self._map[: len(head)] = head
         self._words = memoryview(self._map)[_HEAD:].cast("q")
         self._guard = threading.Lock()
         self._threads = 0
         self._local = threading.local()
+
+    def _laid_out(self, size: int) -> mmap.mmap:
+        """The file in memory; on a full disk memory alone, which is gone after a crash."""
+        try:
+            take_room(self._file, size)
+        except OSError as error:
+            log.warning("what this worker runs is not to be seen from outside: %s", error)
+            return mmap.mmap(-1, size)
+        return mmap.mmap(self._file, size)
 
     def begin(self, doing: int, use_case: str, version: int) -> memoryview:
         """Mark what this thread is about to run; set the first word of the result to `IDLE` afterwards."""
