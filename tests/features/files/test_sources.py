@@ -165,6 +165,20 @@ def test_what_was_written_is_read_whatever_the_size_of_blocks(
     assert [line for line, _ in found] == lines
 
 
+@pytest.mark.parametrize("arrow_bytes", range(100, 150))
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quoted_line_end_is_part_of_its_value_wherever_arrow_divides_the_file(
+    monkeypatch: pytest.MonkeyPatch, arrow_bytes: int, end: str
+) -> None:
+    monkeypatch.setattr("features.files.readers.delimited.blocks.ARROW_BYTES", arrow_bytes)
+    # Divided at its line end, the quoted row would be two of as many values.
+    plain = [f"{row},x" for row in range(10, 30)]
+    text = end.join(["a,b", *plain, '2,"one of several', 'two,3"', *plain, ""])
+    rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    found, bad = read_csv(text.encode())
+    assert (bad, [list(row.values()) for _, row in found]) == ([], rows)
+
+
 @given(st.binary(max_size=60), st.integers(1, 40))
 def test_every_line_of_any_file_is_a_row_or_is_bad(noise: bytes, block_bytes: int) -> None:
     data = b"a,b\n" + noise

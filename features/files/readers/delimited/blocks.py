@@ -38,6 +38,8 @@ from features.files.readers.limits import MB, QUOTED_BYTES, ROW_BYTES, WINDOW_BY
 
 TOO_LONG = f"a line of more than {ROW_BYTES // MB} MB"
 SHOWN_BYTES = 1000
+ARROW_BYTES = MB
+"""Of the blocks that Arrow parses side by side."""
 MISFITS = 16
 """Records of another width that end in one place, before the lines up to it are refused one by one."""
 
@@ -230,7 +232,7 @@ def _regular(block: bytes, header: Header) -> pa.Table | None:
     try:
         table = pacsv.read_csv(
             pa.BufferReader(pa.py_buffer(block)),
-            read_options=pacsv.ReadOptions(column_names=list(header.columns), block_size=1 << 20),
+            read_options=pacsv.ReadOptions(column_names=list(header.columns), block_size=ARROW_BYTES),
             parse_options=pacsv.ParseOptions(delimiter=header.separator),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(header.columns, pa.string()), strings_can_be_null=False
@@ -238,15 +240,19 @@ def _regular(block: bytes, header: Header) -> pa.Table | None:
         )
     except pa.ArrowInvalid:
         return None
-    if table.num_rows != lines or (b'"' in block and _is_open(block, table)):
+    if table.num_rows != lines or (b'"' in block and _has_quoted_line_end(block, table)):
         return None
     return table
 
 
-def _is_open(block: bytes, table: pa.Table) -> bool:
-    """Whether the last row ends within quotes: Arrow then takes the end of the block for their end."""
-    last = table.slice(table.num_rows - 1).to_pylist()[0]
-    return block.count(b'"') % 2 == 1 or any("\n" in value for value in last.values())
+def _has_quoted_line_end(block: bytes, table: pa.Table) -> bool:
+    """Whether a line ends within quotes: Arrow takes the end of each of its own blocks for theirs.
+
+    The halves of such a row, with as many values as there are columns, would be two rows.
+    """
+    chunks = (chunk for column in table.columns for chunk in column.chunks if len(chunk))
+    # Of all its texts at once: a match of each would take half as long as the parser.
+    return block.count(b'"') % 2 == 1 or any(b"\n" in chunk.buffers()[2].to_pybytes() for chunk in chunks)
 
 
 def misfit(values: int, width: int) -> str:
