@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from configs.near_names import NearWords
 from configs.schema import TargetConfig
 from features.records.error_messages import describe, describe_unlisted, one_of
 from features.records.fields import MARKERS, Notes, note_of
@@ -42,6 +43,7 @@ class LabelContract:
         self._listed = target.classes
         self.classes = frozenset(target.classes)
         self._closed = ClosedSet(target.classes) if target.classes else None
+        self._near = NearWords(target.classes)
         self.allowed = (
             one_of(target.classes) if target.classes else f"text of 1 to {MAX_LENGTH} printable characters"
         )
@@ -126,8 +128,9 @@ class LabelContract:
     def _refusal(self, value: Any) -> str:
         text = value if isinstance(value, str) else None
         arrived = describe(value) if text is None else describe_unlisted(text, self._listed)
-        if text is not None and trim(text) in self._markers:
-            arrived += ", which stands for no label"
+        if text is not None:
+            stands_for_none = trim(text) in self._markers
+            arrived += ", which stands for no label" if stands_for_none else self._near.meant(text)
         return f"label: got {arrived}; allowed: {self.allowed}"
 
     def _parts(self, value: Any, separator: str) -> list[Any] | None:

@@ -9,7 +9,7 @@ import pytest
 
 from configs.errors import ConfigError, UnknownUseCase
 from configs.loading import load_use_case, parse_use_case
-from configs.near_names import meant, misspelt, nearest
+from configs.near_names import NearWords, meant, misspelt, nearest
 from tests.configs.test_kinds import TEXT
 
 
@@ -79,3 +79,28 @@ def test_a_policy_among_the_use_cases_is_told_as_one(tmp_path: Path, text: str) 
     path.write_text(text + "kind: tabular\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="name: missing, and required"):
         load_use_case(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("month to month", "Month-to-month"),
+        ("ONE YEAR", "One year"),
+        ("oneyear.", "One year"),
+        ("Two yaer", "Two year"),
+        ("Two yar", "Two year"),
+        ("Two yeaar", "Two year"),
+        ("Two yeer", "Two year"),
+        ("hamm", "ham"),
+        ("Zürich ", "Zürich"),
+        ("hat", None),
+        ("1002", None),
+        ("", None),
+        ("–", None),
+        ("Three years", None),
+        ("x" * 10_000, None),
+    ],
+)
+def test_a_word_is_near_by_one_letter_whatever_its_capitals_and_marks(text: str, near: str | None) -> None:
+    words = NearWords(["Month-to-month", "One year", "Two year", "ham", "1001", "Zürich", "x" * 10_001])
+    assert words.meant(text) == ("" if near is None else f", is '{near}' meant?")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from configs.near_names import NearWords
 from configs.schema import FieldConfig
 from features.records.error_messages import describe, describe_unlisted, one_of
 from features.records.fields import MARKERS, Column, note_of
@@ -80,6 +81,7 @@ class CategoryField(TextField):
     def __init__(self, config: FieldConfig, markers: Sequence[str] = MARKERS) -> None:
         super().__init__(config, markers)
         self.closed = ClosedSet(config.categories) if config.categories else None
+        self.near = NearWords(config.categories)
         if self.closed is not None:
             self.allowed = one_of(config.categories) + (", or null" if config.nullable else "")
             self.known = self.closed.words | {None} if config.nullable else self.closed.words
@@ -97,7 +99,7 @@ class CategoryField(TextField):
         if word is None or (self.closed is None and word in self.markers):
             if trim(text) in self.markers:
                 return self.absent(text)
-            raise self.refusal(describe_unlisted(text, self.config.categories))
+            raise self.refusal(describe_unlisted(text, self.config.categories) + self.near.meant(text))
         return self.bounded(word), note_of(text, word)
 
     def read_other(self, value: Any) -> tuple[Any, str | None]:

@@ -87,6 +87,10 @@ def test_nullable_fields_may_be_left_out() -> None:
             {"plan": "silver"},
             "field 'plan': got 'silver' (text); allowed: one of 'basic', 'gold', or null",
         ),
+        (
+            {"plan": "Glod"},
+            "field 'plan': got 'Glod' (text), is 'gold' meant?; allowed: one of 'basic', 'gold', or null",
+        ),
         ({"plan": ["gold"]}, "field 'plan': got an array of 1; allowed: one of 'basic', 'gold', or null"),
         ({"city": {"a": 1}}, "field 'city': got an object; allowed: text of at most 20 characters"),
         ({"city": "x" * 21}, "field 'city': got 21 characters; allowed: text of at most 20 characters"),

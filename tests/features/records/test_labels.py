@@ -75,3 +75,12 @@ def test_sets_of_labels_are_refused_with_the_reason() -> None:
     assert all(problem.startswith("label: ") for problem in refused)
     assert MANY.check([["a|b"]])[1] == ["label: got 'a|b' (text); allowed: text without the separator '|'"]
     assert MANY.check([["a"] * 1001])[1] == ["label: got 1001 labels; allowed: at most 1000"]
+
+
+def test_a_label_that_is_nearly_a_class_is_told_with_it() -> None:
+    listed = LabelContract(TargetConfig(task="binary", classes=("ham", "spam")))
+    assert listed.check(["Spam", "spma", "eggs"])[1] == [
+        "label: got 'Spam' (text), is 'spam' meant?; allowed: one of 'ham', 'spam'",
+        "label: got 'spma' (text), is 'spam' meant?; allowed: one of 'ham', 'spam'",
+        "label: got 'eggs' (text); allowed: one of 'ham', 'spam'",
+    ]
