@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import psycopg
 
 from configs.schema import TargetConfig, UseCase
-from features.records.labels import LabelContract
+from features.records.labels import LabelContract, join_labels, split_labels
 from store.database.locks import lock_transaction
 from store.errors import WrongLabels
 from store.feedback.insertion import LABELS_CHANNEL
@@ -88,7 +88,7 @@ def relabel_rows(conn: psycopg.Connection[Any], use_case: UseCase, changes: Labe
     Raises:
         WrongLabels: a new label is not one of the classes; nothing was changed.
     """
-    _require_classes(use_case, changes)
+    changes = replace(changes, renamed=_as_kept(use_case, changes))
     name = use_case.name
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(hashtext('relabel'), hashtext(%s))", (name,))
@@ -181,14 +181,24 @@ def _parts(target: TargetConfig, changes: LabelChanges, label: str) -> list[str]
 
 
 def _join(target: TargetConfig, parts: list[str]) -> str:
-    return parts[0] if target.task != "multilabel" else target.separator.join(sorted(set(parts)))
+    if target.task != "multilabel":
+        return parts[0]
+    # One label may become several.
+    return join_labels(
+        (one for part in parts for one in split_labels(part, target.separator)), target.separator
+    )
 
 
-def _require_classes(use_case: UseCase, changes: LabelChanges) -> None:
-    new = list(changes.renamed.values())
-    for label, problem in zip(
-        new, LabelContract(use_case.target, use_case.record.missing).check(new)[1], strict=True
-    ):
+def _as_kept(use_case: UseCase, changes: LabelChanges) -> dict[str, str]:
+    """Old label to new one, in the spelling in which every other way keeps it.
+
+    Raises:
+        WrongLabels: a new one is not allowed, or a label is to become two things.
+    """
+    kept, problems = LabelContract(use_case.target, use_case.record.missing).check(
+        list(changes.renamed.values())
+    )
+    for label, problem in zip(changes.renamed.values(), problems, strict=True):
         if problem is not None:
             raise WrongLabels(f"'{label}' is no label that rows of '{use_case.name}' may have: {problem}")
     twice = set(changes.dropped) & {*changes.renamed, *changes.set_aside} | (
@@ -196,6 +206,7 @@ def _require_classes(use_case: UseCase, changes: LabelChanges) -> None:
     )
     if twice:
         raise WrongLabels(f"label '{min(twice)}' is to become two things; say one")
+    return {old: new for old, new in zip(changes.renamed, kept, strict=True) if new is not None}
 
 
 def _distinct(conn: psycopg.Connection[Any], query: Any, use_case: str) -> set[str]:

@@ -56,6 +56,33 @@ def test_a_renamed_class(conn: psycopg.Connection, database_url: str) -> None:
     assert conn.execute("SELECT label FROM feedback ORDER BY seq DESC LIMIT 1").fetchone() == ("settled",)
 
 
+@pytest.mark.parametrize(("new", "kept"), [(" late ", "late"), ("la\u200bte\u200b", None), ("LATE", None)])
+@pytest.mark.usefixtures("file")
+def test_a_new_label_is_kept_as_every_other_way_keeps_it(
+    conn: psycopg.Connection, database_url: str, new: str, kept: str | None
+) -> None:
+    if kept is None:
+        with pytest.raises(WrongLabels, match="no label that rows of 'loans' may have"):
+            relabel(database_url, loans(), renamed={"lost": new})
+        return
+    assert relabel(database_url, loans(), renamed={"lost": new}).relabelled == 2
+    assert labels(conn) == [kept, kept, "late", "paid"]
+
+
+@pytest.mark.parametrize(
+    ("new", "kept"),
+    [("TRUE", "true"), ("1.0", "1"), ("cafe\u0301", "caf\u00e9"), ("True story", "True story")],
+)
+@pytest.mark.usefixtures("file")
+def test_a_new_label_of_open_classes_has_the_spelling_of_later_rows(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path, new: str, kept: str
+) -> None:
+    free = loans(target={"task": "multiclass", "column": "status"})
+    relabel(database_url, free, renamed={"lost": new})
+    read(database_url, free, tmp_path / "later.csv", HEADER + f"2018-03-05,5,{new}\n")
+    assert labels(conn) == sorted([kept, kept, kept, "late", "paid"])
+
+
 @pytest.mark.usefixtures("file")
 def test_a_removed_class_is_deleted_or_set_aside(conn: psycopg.Connection, database_url: str) -> None:
     fewer = loans(target=target("paid", "late"))
@@ -164,6 +191,15 @@ def test_many_labels_a_row(conn: psycopg.Connection, database_url: str, tmp_path
     assert (report.relabelled, report.dropped) == (2, 1)
     assert labels(conn) == ["c;x", "x"]
     assert recheck(database_url, now).misfits == 0
+
+
+def test_one_of_many_labels_may_become_several(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    many = loans(target=target("a", "b", "c", "d", task="multilabel", separator="|"), gate=MICRO)
+    read(database_url, many, tmp_path / "l.csv", HEADER + "2018-03-01,5,a|c\n2018-03-02,7,a|d\n")
+    assert relabel(database_url, many, renamed={"a": "d|b"}).relabelled == 2
+    assert labels(conn) == ["b|c|d", "b|d"]
 
 
 @pytest.mark.usefixtures("file")
