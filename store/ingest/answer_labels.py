@@ -16,6 +16,7 @@ import psycopg
 
 from configs.schema import UseCase
 from features.errors import SourceError
+from features.files.readers.limits import ROW_BYTES
 from features.records.contract import LabelContract, RecordContract
 from store.feedback.insertion import add_feedback
 from store.feedback.item_batch import make_batch, records_of_predictions
@@ -75,6 +76,7 @@ def label_answers(conn: psycopg.Connection[Any], use_case: UseCase, path: Path) 
 
 def _read(path: Path) -> Sequence[tuple[int, dict[str, str]]]:
     """Id and label of each row, with the line that it ends on."""
+    csv.field_size_limit(ROW_BYTES)  # beside them stands the record, with long texts or a picture
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             head = file.readline()

@@ -95,6 +95,22 @@ def test_a_filled_in_file_comes_back(tmp_path: Path, separator: str) -> None:
     assert [one["id"] for one in told["waiting"]] == [rows[1]["prediction_id"]]
 
 
+def test_a_record_that_is_a_long_text_or_a_picture_comes_back(
+    conn: psycopg.Connection, ids: list[str], tmp_path: Path
+) -> None:
+    csv.field_size_limit(131_072)  # as Python has it until somebody raises it
+    config = CONFIG.replace("type: category", "type: text, max_length: 200000").replace("tabular", "mixed")
+    (tmp_path / "loans.yaml").write_text(config, encoding="utf-8")
+    conn.execute("UPDATE prediction SET record = record || jsonb_build_object('note', repeat('x', 200000))")
+    conn.commit()
+    path = tmp_path / "audits.csv"
+    assert run("audits", "loans", "--csv", str(path)).exit_code == 0
+    written = path.read_text("utf-8")
+    path.write_text(written.replace(f'"{ids[1]}",', f'"{ids[1]}","late"'), "utf-8")
+    report = ran("audits", "loans", "--labels", str(path))
+    assert (report["rows"], report["new"], report["rejected"]) == (2, 1, {}), written[:100]
+
+
 def test_what_is_wrong_is_told_by_line(ids: list[str], tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text(f"prediction_id,label\n{ids[1]},lost\nnobody,paid\n{ids[2]},paid\n", encoding="utf-8")
