@@ -2,6 +2,7 @@
 
 StoreError
 ├── SnapshotError          a snapshot that is damaged or cannot be taken
+│   └── UnknownSnapshot    one that this database does not know
 ├── HistoryError           a table of labelled rows, or of predictions, cannot be read or written
 │   ├── HistoryDamaged     it is not what it was
 │   └── HistoryBusy        another process has changed it meanwhile
@@ -42,6 +43,17 @@ class StoreError(Exception):
 
 class SnapshotError(StoreError):
     """A snapshot that cannot be taken or whose content is not what its name says."""
+
+
+class UnknownSnapshot(SnapshotError):
+    """A snapshot that this database does not know."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(
+            f"no snapshot has the digest {digest}: what was made of it comes from another database, or from "
+            "after the dump that this one was restored from. RATCHET_DATABASE_URL names another; `ratchet "
+            "rollback USE_CASE --to V` goes back to a version of this one"
+        )
 
 
 class HistoryError(StoreError):

@@ -44,8 +44,8 @@ class Status:
 
     @property
     def is_well(self) -> bool:
-        """Whether every server is up, and every use case serves what it should."""
-        servers_up = all(server.state == "up" for server in self.servers)
+        """Whether every server does all that it is there for, and every use case serves what it should."""
+        servers_up = all(server.does_all for server in self.servers)
         return servers_up and all(one.problem is None and one.service is None for one in self.use_cases)
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,7 +119,8 @@ def _read_stored(settings: Settings, use_cases: Mapping[str, UseCase], *, has_re
     try:
         with connect(database_url(settings)) as conn:
             registry = open_registry(settings.mlflow_uri) if has_registry else None
-            facts = {name: stored_facts(conn, one, registry) for name, one in use_cases.items()}
+            for name, one in use_cases.items():
+                facts[name] = stored_facts(conn, one, registry)
             replicas = read_replicas(conn)
     except (SnapshotError, ModelError) as error:
         problems.append(str(error))

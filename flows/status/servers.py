@@ -32,6 +32,11 @@ class ServerStatus:
     """Why it was started again, or cannot be, as its supervisor has it; why a server of yours is
     of no use."""
 
+    @property
+    def does_all(self) -> bool:
+        """Whether it is up, and not a database in which nothing can be stored."""
+        return self.state == "up" and self.trouble != READ_ONLY
+
 
 @dataclass(frozen=True)
 class Watching:

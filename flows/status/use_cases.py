@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from models.production.live_quality import quality_now
 from models.production.record_history import record_facts
 from models.retraining.backlog import ProductionFacts, decide, read_production, standing
 from store.drift.checks import DriftCheck, last_check
+from store.errors import UnknownSnapshot
 from store.feedback.fence_counts import fence_facts
 from store.feedback.revisions.taken_back_counts import taken_back_facts
 from store.feedback.rows import count_feedback
@@ -110,10 +111,15 @@ def stored_facts(
     if registry is None:
         return {**from_database, "labels": count_feedback(conn, use_case.name)}
     production = read_production(conn, registry, use_case.name)
-    now = standing(conn, use_case.name, production)
+    problem = None if production is None else production.problem
+    try:
+        now = standing(conn, use_case.name, production)
+    except UnknownSnapshot as error:
+        problem, made = str(error), None if production is None else replace(production, snapshot=None)
+        now = standing(conn, use_case.name, made)
     return {
         **from_database,
-        "problem": None if production is None else production.problem,
+        "problem": problem,
         "production": now.version,
         "plain": _plain(run, production),
         "age_days": now.age_days,

@@ -19,6 +19,7 @@ from models.production.incumbent import alias_gone, find_incumbent, version_dele
 from models.production.tags import PLAIN_TAG, SNAPSHOT_TAG
 from models.retraining.triggers import BRINGING_FORWARD, TRIGGERS, RetrainDecision, decide_retrain
 from store.drift.checks import recent_checks
+from store.errors import UnknownSnapshot
 from store.feedback.rows import count_feedback, count_superseded
 from store.quarantine.rows import describe_quarantine
 from store.runs.rows import ended_run
@@ -136,11 +137,19 @@ def known_reach(conn: psycopg.Connection[Any], use_case: str, snapshot: str | No
         SnapshotError: production's snapshot is not known here.
     """
     taken_back = ledger.taken_back(conn, use_case)
-    digests = [snapshot, *(entry.evidence.get("snapshot") for entry in taken_back)]
-    learned = find_reach(conn, [digest for digest in digests if digest is not None])
+    learned = None if snapshot is None else find_reach(conn, [snapshot])
+    given_up = [_known_here(conn, entry.evidence.get("snapshot")) for entry in taken_back]
     by_then = reach_at(conn, use_case, taken_back[-1].at) if taken_back else None
-    reaches = [reach for reach in (learned, by_then) if reach is not None]
+    reaches = [reach for reach in (learned, *given_up, by_then) if reach is not None]
     return reduce(or_, reaches) if reaches else None
+
+
+def _known_here(conn: psycopg.Connection[Any], snapshot: str | None) -> Reach | None:
+    """The reach of a snapshot; None: it is of another database, from which a person went back to this one."""
+    try:
+        return None if snapshot is None else find_reach(conn, [snapshot])
+    except UnknownSnapshot:
+        return None
 
 
 def decide_now(conn: psycopg.Connection[Any], registry: RegistryReader, use_case: UseCase) -> RetrainDecision:

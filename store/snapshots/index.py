@@ -13,7 +13,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from store.errors import SnapshotError
+from store.errors import UnknownSnapshot
 from store.quarantine.reasons import RefusedReason
 from store.snapshots.rules import Rule
 from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED, Split
@@ -101,11 +101,11 @@ def find_snapshot(conn: psycopg.Connection[Any], digest: str) -> Snapshot:
     """The snapshot of this digest.
 
     Raises:
-        SnapshotError: there is none.
+        UnknownSnapshot: there is none.
     """
     row = conn.execute(f"SELECT {_COLUMNS} FROM snapshot WHERE digest = %s", (digest,)).fetchone()
     if row is None:
-        raise SnapshotError(f"no snapshot has the digest {digest}")
+        raise UnknownSnapshot(digest)
     return _snapshot(row)
 
 

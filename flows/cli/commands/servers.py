@@ -132,7 +132,7 @@ def down(as_json: Json = False) -> None:
 def status(use_case: OptionalName = None, as_json: Json = False) -> None:
     """Show each server, and where each use case stands, or one: versions, labels, runs, drift, schedules.
 
-    Exit code 1 when a server is down, or a use case does not serve what it should.
+    Exit code 1 when a server is down, nothing can be stored, or a use case does not serve what it should.
 
     Example: [bold]ratchet status --json[/bold]
     """

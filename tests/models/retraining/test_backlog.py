@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
 from models.production import ledger
-from models.retraining.backlog import Standing, decide, standing
+from models.retraining.backlog import ProductionFacts, Standing, decide, standing
+from store.errors import UnknownSnapshot
 from store.runs import lifecycle
 from tests.store.splits.test_taking import USE_CASE, store
 
@@ -74,3 +75,26 @@ def test_age_starts_one_run_and_the_next_when_labels_have_come_or_production_has
     ledger.record(conn, USE_CASE.name, "promoted", actor="test", reason="it won", to_version=1)
     conn.commit()
     assert decided() == "retrain"
+
+
+def test_what_was_taken_back_may_be_of_another_database(conn: psycopg.Connection) -> None:
+    store(conn, [{"weight": number} for number in range(10)])
+    made = ProductionFacts(1, None, datetime.now(UTC))
+    ledger.record(conn, USE_CASE.name, "external", actor="mlflow", reason="moved there", to_version=3)
+    ledger.record(
+        conn,
+        USE_CASE.name,
+        "rolled_back",
+        actor="ann",
+        reason="of another database",
+        from_version=3,
+        to_version=1,
+        evidence={"snapshot": "of another database"},
+    )
+    conn.commit()
+    assert standing(conn, USE_CASE.name, made).new_labels == 0, "all that had come by then"
+    store(conn, [{"weight": 7}], first=10)
+    conn.commit()
+    assert standing(conn, USE_CASE.name, made).new_labels == 1
+    with pytest.raises(UnknownSnapshot, match="rollback USE_CASE --to V` goes back to a version of this one"):
+        standing(conn, USE_CASE.name, replace(made, snapshot="of another database"))
