@@ -10,10 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from configs.letters import compose
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+ColumnName = Annotated[str, AfterValidator(compose)]
+"""Of a column in files: readers compose the letters of theirs too."""
 _PERCENT = re.compile(r"\s*(\d{1,9}(?:[.,]\d{1,9})?)\s*%\s*")
 _MOST = {"less_than": "lt", "less_than_equal": "le"}
 

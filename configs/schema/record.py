@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.schema.base import Frozen
+from configs.schema.base import ColumnName, Frozen
 
 Epoch = Literal["s", "ms", "us", "ns"]
 Side = Annotated[int, Field(gt=0, le=4096)]
@@ -20,7 +20,7 @@ class FieldConfig(Frozen):
     """Name of the field in JSON records; also its column in files unless `column` says otherwise."""
     type: FieldType
     """What values are: number, integer, boolean, category, text, datetime (ISO 8601) or image."""
-    column: str | None = None
+    column: ColumnName | None = None
     """Column in CSV, JSONL and Parquet files, when it differs from `name`."""
     nullable: bool = False
     """Whether a record may leave the field out or send null; the encoder then treats it as missing."""
@@ -84,14 +84,14 @@ class RecordConfig(Frozen):
 
     fields: Annotated[tuple[FieldConfig, ...], Field(min_length=1)]
     """The fields that the model sees, in order."""
-    id_column: str | None = None
+    id_column: ColumnName | None = None
     """Column in files that identifies a row; without it a row is known by its content."""
-    group: str | None = None
+    group: ColumnName | None = None
     """Whose rows are learned from or held out together: a field, or another key of records, which is its
     column in files, such as customer_id. Absent: rows of one id and equal records are together."""
-    source_column: str | None = None
+    source_column: ColumnName | None = None
     """Column in files that says whose label a row has; without it the file is one source."""
-    time_column: str | None = None
+    time_column: ColumnName | None = None
     """Column in files with the time of a row; without it the time of arrival counts."""
     time_epoch: Epoch | None = None
     """Unit in which numbers in `time_column`, and in `event_time` of requests, count from 1970, in UTC."""

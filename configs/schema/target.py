@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from configs.schema.base import Fraction, Frozen
+from configs.schema.base import ColumnName, Fraction, Frozen
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
@@ -16,7 +16,7 @@ class TargetConfig(Frozen):
 
     task: Task
     """binary (two classes), multiclass, or multilabel (any number of labels each)."""
-    column: str = "label"
+    column: ColumnName = "label"
     """Column that holds the label in files."""
     classes: tuple[str, ...] = ()
     """Labels allowed. Empty: learned from the training rows."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.letters import compose
 from configs.schema import FeaturesConfig, RecordConfig, TextFeatures
 from features.encoders.contract import row_count
 from features.encoders.date_and_text_features import DERIVED, with_vocabulary
@@ -66,7 +67,7 @@ class DocumentCounts:
         """Count some."""
         options = self._options
         for text in texts:
-            row_words = words_of(text)
+            row_words = words_of(compose(text))
             self._word_total += len(row_words)
             if options.words:
                 self.words.update({*row_words, *map(" ".join, pairwise(row_words))})
@@ -96,6 +97,8 @@ class TextEncoder:
         self._model = model
         self._meaning: dict[str, Any] | None = state.get("meaning")
         self.fields: tuple[str, ...] = tuple(state["fields"])
+        # Versions of earlier releases have learned from letters as they came.
+        self._composes: bool = state.get("composes", False)
         self._lengths: tuple[int, int] = tuple(state["piece_lengths"])
         self._weight: float = state["piece_weight"]
         self._room: int = state["room"]
@@ -148,6 +151,7 @@ class TextEncoder:
         chosen_pieces = _most_frequent(pieces, text.pieces, least)
         state: dict[str, Any] = {
             "fields": [field.name for field in record.fields],
+            "composes": True,
             "piece_lengths": list(text.piece_lengths),
             "piece_weight": text.piece_weight,
             "room": text.max_terms,
@@ -253,7 +257,7 @@ class TextEncoder:
         return 0 if self._meaning is None else int(self._meaning["places"])
 
     def _share_familiar(self, text: str) -> float:
-        words = words_of(text)
+        words = self._words_of(text)
         return sum(map(self._is_familiar, words)) / len(words) if words else float("nan")
 
     def _is_familiar(self, word: str) -> bool:
@@ -264,8 +268,11 @@ class TextEncoder:
         """How often each known term occurs in each row."""
         return map(self._count, join_texts(columns, self.fields))
 
+    def _words_of(self, text: str) -> list[str]:
+        return words_of(compose(text) if self._composes else text)
+
     def _count(self, text: str) -> Counter[int]:
-        words = words_of(text)
+        words = self._words_of(text)
         places: list[int] = []
         for word, times in Counter(words).items():
             single, pieces = self._cache.get(word) or self._terms_of(word)

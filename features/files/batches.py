@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from configs.letters import compose
 from features.files.quarantined import bounded, plain_rows
 from features.records.image_field import Fetch
 
@@ -115,7 +116,9 @@ class Source:
 
 def table_source(name: str, table: pa.Table, mixed: Mapping[str, list[Any]] = MappingProxyType({})) -> Source:
     """Rows that are in memory already; `mixed` as in a batch."""
-    return Source(name, tuple(table.column_names), _slices(table, mixed))
+    columns = [compose(column) for column in table.column_names]
+    mixed = {compose(column): values for column, values in mixed.items()}
+    return Source(name, tuple(columns), _slices(table.rename_columns(columns), mixed))
 
 
 def _slices(table: pa.Table, mixed: Mapping[str, list[Any]]) -> Iterator[Batch]:

@@ -13,8 +13,11 @@ import stat
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from configs.letters import compose, decompose
 
 if TYPE_CHECKING:
     import httpx
@@ -61,9 +64,11 @@ class LinkedPictures:
 
     def _read(self, text: str) -> bytes:
         inside = missing = False
-        for folder in self.folders:
+        # A name may be written in other letters than the file system has it in (`configs.letters`).
+        texts = dict.fromkeys((text, compose(text), decompose(text)))
+        for folder, name in product(self.folders, texts):
             try:
-                real = Path(os.path.realpath(folder / text))
+                real = Path(os.path.realpath(folder / name))
             except OSError:  # a name that is too long, links in a circle
                 continue
             if not real.is_relative_to(folder) or real == folder:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+
+from configs.letters import compose
 
 EXACT_FLOAT = 2**53
 """From here on a fraction of 64 bits may stand for several whole numbers."""
@@ -68,9 +69,7 @@ def spell_id(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    word = trim(text)
-    if not word.isascii():
-        word = unicodedata.normalize("NFC", word)
+    word = compose(trim(text))
     match = _WHOLE_WITH_POINT.fullmatch(word)
     if match is None:
         return word

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from configs.letters import compose
 from features.encoders.tokens import words_of
 from features.records.contract import Columns
 
@@ -22,7 +23,7 @@ class KeywordClassifier:
         self._labels = tuple(sorted(keywords))
         self._phrases: dict[tuple[str, ...], list[int]] = {}
         for place, label in enumerate(self._labels):
-            for keyword in dict.fromkeys(tuple(words_of(keyword)) for keyword in keywords[label]):
+            for keyword in dict.fromkeys(tuple(words_of(compose(keyword))) for keyword in keywords[label]):
                 if keyword:
                     self._phrases.setdefault(keyword, []).append(place)
         self._longest = max(map(len, self._phrases), default=0)
@@ -34,7 +35,7 @@ class KeywordClassifier:
         return [label for label, _ in answers], [score for _, score in answers]
 
     def _find(self, text: str) -> tuple[str | None, float]:
-        words = words_of(text)
+        words = words_of(compose(text))
         votes = np.zeros(len(self._labels))
         for length in range(1, self._longest + 1):
             for start in range(len(words) - length + 1):

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from configs.letters import compose
 from features.encoders.date_and_text_features import VOCABULARY
 from features.encoders.tokens import words_of
 from models.drift.certainty import FALSE_ALARMS, count_p_value, least_of
@@ -124,7 +125,7 @@ def compare_words(before: Texts, now: Texts) -> Vocabulary:
     """
     if not before or not now:
         return Vocabulary((), *(np.array([]),) * 3)
-    sets = [[set(words_of(text or "")) for text in texts] for texts in (before, now)]
+    sets = [[set(words_of(compose(text or ""))) for text in texts] for texts in (before, now)]
     counts = [Counter(word for words in texts for word in words) for texts in sets]
     both = counts[0] + counts[1]
     names = sorted(word for word, texts in both.items() if texts >= LEAST_TEXTS)

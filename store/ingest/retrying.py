@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 import numpy as np
 import psycopg
 
+from configs.letters import compose
 from configs.schema import UseCase
 from features.files.batches import Batch, Source, objects_table
 from features.files.labelled_rows import RowReader
@@ -179,7 +180,7 @@ class _Part:
 def _batch(page: list[tuple[int, dict[str, Any]]]) -> Batch:
     """Rows as a file has them; each stands where its number in quarantine says."""
     rows = [row for _, row in page]
-    table, mixed = objects_table(rows)
+    table, mixed = objects_table([{compose(name): row[name] for name in row} for row in rows])
     return Batch(
         table, np.array([one for one, _ in page], dtype=np.int64), mixed=mixed, originals=rows, fetch=_nowhere
     )

@@ -22,7 +22,7 @@ from features.statistics.order import SAMPLED, lower_rank, quantiles_of
 
 def learn_mixed(rows: RowSource, record: RecordConfig, options: FeaturesConfig) -> MixedEncoder:
     """The encoder that `MixedEncoder.fit` makes of all rows at once."""
-    return MixedEncoder({**_learn_numbers(rows, record, options), "buckets": options.mixed.buckets})
+    return MixedEncoder(MixedEncoder.state_of(_learn_numbers(rows, record, options), options))
 
 
 def learn_mixed_terms(rows: RowSource, record: RecordConfig, options: FeaturesConfig) -> MixedTermsEncoder:

@@ -16,6 +16,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.letters import compose
 from configs.schema import FeaturesConfig, RecordConfig
 from features.encoders.mixed.addresses import address_parts
 from features.encoders.mixed.numbers import BesideNumbers, MixedNumbers, empty_rows
@@ -36,6 +37,8 @@ class MixedEncoder(BesideNumbers):
     def __init__(self, state: dict[str, Any]) -> None:
         super().__init__(state)
         self._buckets: int = state["buckets"]
+        # Versions of earlier releases have learned from letters as they came.
+        self._composes: bool = state.get("composes", False)
         self._starts = {name: crc32(f"{name}\x1f".encode()) for name in self._numbers.texts}
         self._cache: dict[tuple[str, str], tuple[int, ...]] = {}
 
@@ -52,7 +55,12 @@ class MixedEncoder(BesideNumbers):
     @classmethod
     def fit(cls, columns: Columns, record: RecordConfig, options: FeaturesConfig) -> Self:
         """Learn what tables learn, and the newest date."""
-        return cls({**MixedNumbers.learn(columns, record, options), "buckets": options.mixed.buckets})
+        return cls(cls.state_of(MixedNumbers.learn(columns, record, options), options))
+
+    @staticmethod
+    def state_of(numbers: dict[str, Any], options: FeaturesConfig) -> dict[str, Any]:
+        """What it has learned, given what it has of all but texts."""
+        return {**numbers, "buckets": options.mixed.buckets, "composes": True}
 
     def encode(self, columns: Columns) -> Floats:
         """Numbers of n rows, shape (n, features)."""
@@ -72,7 +80,7 @@ class MixedEncoder(BesideNumbers):
             row[self._bucket(field, "missing")] += 1
             return
         buckets = [self._bucket(field, part) for part in address_parts(webs, mails)]
-        words = words_of(text)[:MOST_WORDS]
+        words = words_of(compose(text) if self._composes else text)[:MOST_WORDS]
         cached = self._cache.get
         for word in words:
             buckets += cached((field, word)) or self._buckets_of(field, word)

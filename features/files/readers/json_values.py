@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from configs.letters import compose
 from features.errors import SourceError
 from features.files.batches import MAX_DEPTH, TOO_DEEP, is_too_deep
 from features.files.layout import Layout
@@ -54,16 +55,19 @@ def _whole(digits: str) -> int | float:
 
 
 def read_row(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
-    """The values that are wanted of a row.
+    """The values that are wanted of a row, by their names with composed letters.
 
     Raises:
-        Refused: the name of one is no text.
+        Refused: the name of one is no text, or there is another of it in other letters.
     """
     wanted = {}
-    for name, value in row.items():
+    for written, value in row.items():
+        name = compose(written)
         if layout.wants(name):
             if not (name.isascii() or _is_text(name)):
                 raise Refused(f"a name that is no text: {name!a:.60}")
+            if name in wanted:
+                raise Refused(describe_repeated(name))
             is_nested = isinstance(value, dict | list) and not layout.whole
             wanted[name] = _flat(value) if is_nested else value
     return wanted

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from configs.letters import compose
 from features.errors import SourceError
 from features.files.batches import BATCH_ROWS, MAX_DEPTH, TOO_DEEP, BadLine, Batch, Source, repeats
 from features.files.layout import Layout
@@ -82,7 +83,8 @@ def open_parquet(path: Path, name: str, layout: Layout) -> Source:
     finally:
         file.close()
     again = pq.ParquetFile(path, buffer_size=BUFFER_BYTES, read_dictionary=texts)
-    return Source(name, names, _batches(again, name, path.stat().st_size, wanted, layout), again, notes)
+    columns = tuple(map(compose, names))
+    return Source(name, columns, _batches(again, name, path.stat().st_size, wanted, layout), again, notes)
 
 
 def _check_footer(path: Path) -> int:
@@ -108,8 +110,8 @@ def _wanted(
     meta = file.metadata
     if meta.num_columns > COLUMNS:
         raise SourceError(f"{path}: {meta.num_columns} columns; allowed: {COLUMNS}")
-    wanted = [column for column in names if layout.wants(column)]
-    if repeated := repeats(wanted):
+    wanted = [column for column in names if layout.wants(compose(column))]
+    if repeated := repeats(list(map(compose, wanted))):
         raise SourceError(f"{path}: column '{repeated}' stands there more than once")
     chunks, read = _chunks(meta, frozenset(names)), set(wanted)
     _check(path, [chunk for chunk in chunks if chunk.top in read], meta)
@@ -260,7 +262,7 @@ def _checked(part: pa.RecordBatch, lines: Sizes, fraction: float, layout: Layout
     """The rows with plain columns, without those that hold text which is none, or too much of it."""
     bad: dict[int, str] = {}
     for name, column in zip(part.schema.names, part.columns, strict=True):
-        if layout.wants(name):
+        if layout.wants(compose(name)):
             bad.update(dict.fromkeys(_not_text(column), f"column '{name}': bytes that are not UTF-8 text"))
     sizes = _text_bytes(part)
     if sizes is not None:
@@ -274,11 +276,11 @@ def _checked(part: pa.RecordBatch, lines: Sizes, fraction: float, layout: Layout
         keep = np.setdiff1d(np.arange(len(lines)), np.array(list(bad)))
         table, lines = table.take(pa.array(keep)), lines[keep]
     if layout.whole:
-        return Batch(table, lines, refused, fraction)
+        return Batch(table.rename_columns(list(map(compose, table.column_names))), lines, refused, fraction)
     columns = {
-        name: plain(_one(table.column(place)))
+        compose(name): plain(_one(table.column(place)))
         for place, name in enumerate(table.column_names)
-        if layout.wants(name)
+        if layout.wants(compose(name))
     }
     return Batch(pa.table(columns), lines, refused, fraction, originals=table)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from configs.letters import compose, decompose
 from configs.schema import FeaturesConfig, RecordConfig
 from features.encoders.mixed.buckets import MixedEncoder
 from features.records.contract import RecordContract
@@ -105,3 +106,10 @@ def test_one_absurd_date_does_not_make_all_ages_the_same(absurd: str) -> None:
 def _seen(absurd: str, rows: int) -> dict[str, Any]:
     """The column `seen` with an absurd date behind so many of one day."""
     return {"seen": np.array(["2024-02-01"] * rows + [absurd], dtype="datetime64[us]")}
+
+
+def test_words_are_the_same_in_composed_and_decomposed_letters() -> None:
+    assert buckets({"bio": compose("café crème")}) == buckets({"bio": decompose("café crème")})
+    earlier = MixedEncoder({name: value for name, value in ENCODER.to_state().items() if name != "composes"})
+    one, other = (earlier.encode(columns({"bio": spell("café crème")})) for spell in (compose, decompose))
+    assert ((one > 0) != (other > 0)).any(), "as it has learned"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from configs.letters import compose, decompose
 from configs.schema import FeaturesConfig, FieldConfig, RecordConfig, TextFeatures
 from features.encoders.text import SHORT_WORDS, TextEncoder
 from features.encoders.tokens import LONGEST_WORD, pieces_of, words_of
@@ -138,3 +140,24 @@ def test_new_rows_of_the_same_kind_are_as_familiar_as_those_learned_from() -> No
     learned = encoder.summarise(column(*texts[:600]))["familiar_words"]
     new = encoder.summarise(column(*texts[600:]))["familiar_words"]
     assert abs(learned.mean() - new.mean()) < 0.1 * learned.std()
+
+
+@pytest.mark.parametrize("learned", [compose, decompose])
+def test_a_text_is_read_alike_in_composed_and_decomposed_letters(learned: Callable[[str], str]) -> None:
+    texts = ["crème brûlée", "café au lait", "thé vert", "eau"]
+    features = FeaturesConfig(text=TextFeatures(min_rows=1))
+    encoder = TextEncoder.fit(column(*map(learned, texts)), RECORD, features)
+    assert {"crème", "café au", "thé"} < set(encoder.feature_names)
+    as_one, as_other = (encoder.encode(column(*map(spell, texts))) for spell in (compose, decompose))
+    np.testing.assert_array_equal(as_one, as_other)
+    familiar = encoder.summarise(column(*map(decompose, texts)))["familiar_words"]
+    assert familiar.tolist() == encoder.summarise(column(*texts))["familiar_words"].tolist()
+
+
+def test_a_version_of_an_earlier_release_reads_letters_as_it_has_learned_them() -> None:
+    state = fitted().to_state()
+    texts = column(decompose("café"), "warm soup")
+    earlier = {name: value for name, value in state.items() if name != "composes"}
+    earlier |= {"words": ["cafe", "\u0301"], "words_idf": [1.0, 1.0], "pieces": [], "pieces_idf": []}
+    assert TextEncoder.from_state(earlier).encode(texts)[0, 1].any()
+    assert not TextEncoder.from_state({**earlier, "composes": True}).encode(texts)[0, 1].any()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from configs.errors import ConfigError
+from configs.letters import compose, decompose
 from configs.schema import ChainLink, UseCase
 from configs.taxonomy import read_taxonomy
 from features.records.contract import Columns
@@ -89,6 +90,12 @@ def test_keywords_count_by_their_words() -> None:
     labels, scores = keywords.answer(column("Hot soup, or tea?", "tea", "coffee", "soups"))
     assert labels == ["soup", "tea", None, None]
     assert scores == [0.75, 1.0, 0.0, 0.0]
+
+
+def test_keywords_are_found_in_composed_and_decomposed_letters() -> None:
+    keywords = KeywordClassifier({"sweet": [compose("crème")], "warm": [decompose("thé")]})
+    texts = (decompose("une crème"), compose("une crème"), decompose("du thé"), compose("du thé"))
+    assert keywords.answer(column(*texts))[0] == ["sweet", "sweet", "warm", "warm"]
 
 
 USE_CASE = UseCase.model_validate(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from configs.letters import compose
 from features.errors import SourceError
 from features.files.batches import repeats
 from features.files.layout import Layout
@@ -121,7 +122,7 @@ def _values(lines: _Lines, first: str, separator: str) -> list[str]:
 
 
 def _named(values: Sequence[str]) -> list[str]:
-    return [value.strip() or f"column {index}" for index, value in enumerate(values, 1)]
+    return [compose(value.strip()) or f"column {index}" for index, value in enumerate(values, 1)]
 
 
 def _column_names(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from configs.errors import ConfigError
+from configs.letters import compose
 from flows.cli.commands.use_cases.told import as_values, tell
 from flows.cli.terminal.arguments import Json
 from flows.cli.terminal.asking import choose
@@ -34,7 +35,10 @@ File = Annotated[
 TargetColumn = Annotated[
     str | None,
     typer.Option(
-        "--target", metavar="COLUMN", help="Column with what is to be predicted; of a folder: label."
+        "--target",
+        parser=compose,
+        metavar="COLUMN",
+        help="Column with what is to be predicted; of a folder: label.",
     ),
 ]
 TaskName = Annotated[
@@ -46,20 +50,26 @@ Positive = Annotated[
     str | None,
     typer.Option("--positive", metavar="CLASS", help="Of two classes the one that is asked about."),
 ]
-IdColumn = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Column that identifies a row.")]
+IdColumn = Annotated[
+    str | None, typer.Option("--id", parser=compose, metavar="COLUMN", help="Column that identifies a row.")
+]
 TimeColumn = Annotated[
-    str | None, typer.Option("--time", metavar="COLUMN", help="Column with the time of a row.")
+    str | None,
+    typer.Option("--time", parser=compose, metavar="COLUMN", help="Column with the time of a row."),
 ]
 Group = Annotated[
-    str | None, typer.Option("--group", metavar="COLUMN", help="Column that says whose a row is.")
+    str | None,
+    typer.Option("--group", parser=compose, metavar="COLUMN", help="Column that says whose a row is."),
 ]
 LeaveOut = Annotated[
     list[str] | None,
-    typer.Option("--leave-out", metavar="COLUMN", help="Column to ignore; may be repeated."),
+    typer.Option("--leave-out", parser=compose, metavar="COLUMN", help="Column to ignore; may be repeated."),
 ]
 Keep = Annotated[
     list[str] | None,
-    typer.Option("--keep", metavar="COLUMN", help="Column to learn from all the same; may be repeated."),
+    typer.Option(
+        "--keep", parser=compose, metavar="COLUMN", help="Column to learn from all the same; may be repeated."
+    ),
 ]
 Out = Annotated[
     Path | None,
