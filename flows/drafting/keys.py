@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from shlex import quote
 
 from flows.drafting.columns import Facts, Guess, times_of
 from flows.drafting.names import is_of_event_time, is_of_ids, is_of_rows, is_of_somebody, may_be_of_ids, words
@@ -62,14 +63,18 @@ def row_number(column: Column, facts: Facts, *, is_whole: bool) -> str | None:
     return None
 
 
+def is_there_once(facts: Facts) -> bool:
+    """Whether every row has a value, and each value is there once."""
+    rows = len(facts.present)
+    return not facts.can_be_missing and rows >= LEAST_ROWS and len(set(map(spelled, facts.present))) == rows
+
+
 def id_reason(facts: Facts, found: Guess) -> str | None:
     """Why a column identifies a row, if so: each value is there once, and name or shape are those of ids."""
     rows = len(facts.present)
-    if facts.can_be_missing or rows < LEAST_ROWS or found.kind in ("number", "datetime", "boolean"):
+    if found.kind in ("number", "datetime", "boolean") or not is_there_once(facts):
         return None
     texts = [spelled(value) for value in facts.present]
-    if len(set(texts)) < rows:
-        return None
     if is_of_ids(facts.name) or (may_be_of_ids(facts.name) and found.kind != "text"):
         return f"its name is one of ids, and each of {rows:,} values is there once"
     if all(_UNIQUE_CODE.fullmatch(text) for text in texts):
@@ -106,7 +111,7 @@ def group_hint(name: str) -> str:
     """How a column is made the group of its rows."""
     if name in NO_GROUPS:
         return f"another name than '{name}', which every record has for something else, and `--group`"
-    return f"`--group {name}`"
+    return f"`--group {quote(name)}`"
 
 
 def time_key(

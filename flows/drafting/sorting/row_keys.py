@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 from configs.schema.files import FilesConfig
@@ -38,7 +39,18 @@ def take_keys(sorting: Sorting, now: datetime) -> RowKeys:
     epoch = None if time is None else sorting.guesses[time.column].options.get("epoch")
     for name in [name for name in sorting.rest if sorting.guesses[name].kind is None]:
         sorting.leave(name, sorting.guesses[name].reason or "one_off", sorting.guesses[name].why)
+    if found is None:
+        _hint_at_ids(sorting)
     return RowKeys(found or _number_of_row(sorting), time, epoch, group)
+
+
+def _hint_at_ids(sorting: Sorting) -> None:
+    """Say how what is left out, and there once in each row, would identify rows."""
+    for name, out in sorting.left_out.items():
+        if out.reason == "one_off" and keys.is_there_once(sorting.facts[name]):
+            option = f"`--id {quote(name)}`"
+            why = f"{out.why}; where it says which row it is, {option} has later files correct that row"
+            sorting.left_out[name] = replace(out, why=why)
 
 
 def _number_of_row(sorting: Sorting) -> Key | None:

@@ -16,6 +16,7 @@ from flows.drafting.sample import MOST_ROWS, count_different
 from tests.flows.drafting.files import checked, drafted, reason_of, table, write_csv
 
 ROWS = 200
+WORDS = [f"name{chr(97 + place // 26)}{chr(97 + place % 26)}" for place in range(ROWS)]
 TIMES = [(datetime(2024, 1, 1) + timedelta(hours=step)).isoformat() for step in range(ROWS)]
 
 
@@ -40,6 +41,30 @@ def test_what_identifies_a_row_is_its_id(tmp_path: Path, name: str, values: list
     made, use_case, _ = checked(write_csv(tmp_path / "ids.csv", table(ROWS, **{name: values})))
     assert use_case.record.id_column == name
     assert reason_of(made, name) == "id"
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "values"),
+    [
+        ("policy", "--id policy", [f"{place * 37:04}-VHVEG" for place in range(ROWS)]),
+        ("short name", "--id 'short name'", list(WORDS)),
+        ("often", None, [f"{place // 2 * 37:04}-{place % 2 + place // 100}VHVEG" for place in range(ROWS)]),
+    ],
+)
+def test_what_may_identify_a_row_is_told_with_the_way_to_say_so(
+    tmp_path: Path, name: str, option: str | None, values: list[str]
+) -> None:
+    values = values if option else values[:-20] + values[:20]
+    path = write_csv(tmp_path / "rows.csv", table(ROWS, **{name: values}))
+    (out,) = drafted(path).left_out
+    assert (out.column, out.reason) == (name, "one_off")
+    assert ("where it says which row it is" in out.why) == (option is not None)
+    if option is not None:
+        assert f"`{option}` has later files correct that row" in out.why
+        known = write_csv(
+            tmp_path / "known.csv", table(ROWS, **{name: values, "customer_id": range(900, 900 + ROWS)})
+        )
+        assert not any("which row it is" in one.why for one in drafted(known).left_out)
 
 
 def test_whose_rows_are_is_a_group(tmp_path: Path) -> None:
