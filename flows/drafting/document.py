@@ -24,6 +24,7 @@ from features.files.layout import layout_of
 from features.files.sources import open_source
 from flows.drafting.draft import Draft
 from flows.drafting.errors import CannotDraft
+from flows.drafting.names import check_path
 from flows.drafting.sample import DEFAULT_MISSING
 from flows.drafting.sorting.columns_at_hand import LeftOut
 
@@ -228,8 +229,14 @@ def _quoted(values: list[str]) -> str:
 
 
 def data_path(file: Path, folder: Path) -> str:
-    """A path by which the configuration in `folder` finds the file: relative to it."""
-    return os.path.relpath(file.resolve(), folder.resolve())
+    """A path by which the configuration in `folder` finds the file: relative to it.
+
+    Raises:
+        CannotDraft: it cannot be written down.
+    """
+    path = os.path.relpath(file.resolve(), folder.resolve())
+    check_path(path)
+    return path
 
 
 def check(text: str, draft: Draft) -> tuple[UseCase, Checked]:

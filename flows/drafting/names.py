@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -34,6 +35,19 @@ _OF_SOMETHING = frozenset(
      "churned", "closed", "cancelled", "canceled", "resolved"}
 )  # fmt: skip
 """Of a time that tells something of the record, and does not order rows."""
+
+
+def check_path(path: str) -> None:
+    """Refuse what cannot be written down: names in another encoding, as programs on other systems pack them.
+
+    Raises:
+        CannotDraft: it is no text.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise CannotDraft(f"{shown}: the name is no text in UTF-8; allowed: another name") from error
 
 
 def check_name(name: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from configs.security.umask import user_umask
 from flows.drafting.errors import CannotDraft
+from flows.drafting.names import check_path
 from flows.drafting.pictures.linked import ENDINGS, OTHERS
 
 FILE = "file"
@@ -54,7 +55,8 @@ def list_pictures(folder: Path) -> list[tuple[str, str]]:
     """Path below the folder and class of each picture, in order.
 
     Raises:
-        CannotDraft: fewer than two folders hold pictures, or they hold them in folders of their own.
+        CannotDraft: fewer than two folders hold pictures, or they hold them in folders of their own, or a
+            name is no text.
     """
     rows: list[tuple[str, str]] = []
     deeper: list[str] = []
@@ -63,6 +65,8 @@ def list_pictures(folder: Path) -> list[tuple[str, str]]:
         rows += [(f"{inner.name}/{name}", inner.name) for name in names]
         if not names and any(_is_picture(one) for below in _folders(inner) for one in below.iterdir()):
             deeper.append(inner.name)
+    for path, _ in rows:
+        check_path(path)
     classes = {label for _, label in rows}
     if deeper:
         raise CannotDraft(

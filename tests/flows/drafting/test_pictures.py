@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from configs.loading import load_use_case
 from flows.cli import app
+from flows.drafting.document import data_path
 from flows.drafting.errors import CannotDraft
 from flows.drafting.pictures.class_folders import list_pictures
 from tests.flows.drafting.files import checked, drafted, reason_of, write_csv
@@ -171,6 +173,22 @@ def test_a_folder_of_class_folders_is_drafted(tmp_path: Path) -> None:
     assert (use_case.kind, use_case.target.classes) == ("image", ("blue", "red"))
     lines = (folder / "colours.csv").read_text().splitlines()
     assert (lines[0], len(lines)) == ("file,label", ROWS + 1)
+
+
+@pytest.mark.parametrize("odd", [b"caf\xe9/1.png", b"cat/\xe9.png"])
+def test_a_name_that_is_no_text_is_told(tmp_path: Path, odd: bytes) -> None:
+    for path in (b"cat/1.png", b"dog/1.png", odd):
+        file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + path))
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    with pytest.raises(CannotDraft, match="the name is no text in UTF-8") as told:
+        list_pictures(tmp_path)
+    assert str(told.value).startswith(odd.decode(errors="backslashreplace").partition("/")[0])
+
+
+def test_a_file_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CannotDraft, match=r"rows\\xe9.csv: the name is no text in UTF-8"):
+        data_path(tmp_path / os.fsdecode(b"rows\xe9.csv"), tmp_path)
 
 
 def test_an_error_leaves_no_list_behind(tmp_path: Path) -> None:
