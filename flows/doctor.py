@@ -33,6 +33,7 @@ from flows.servers.sharing import ensure_models_here
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
+from flows.tool_variables import unreadable
 from models.laws.configured import model_problem
 from models.streamed.choosing import foresee
 from store.database.connection import connect
@@ -65,6 +66,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for look in (
         _python,
         _packages,
+        _variables,
         _configs,
         _data,
         _home,
@@ -127,6 +129,12 @@ def _packages(_settings: Settings) -> Finding:
         if installed == "missing" or not needed.specifier.contains(installed, prereleases=True):
             wrong.append(f"{needed.name} {installed} (needed: {needed.specifier})")
     return Finding("packages", not wrong, ", ".join(wrong) or "all there", "run `make setup`")
+
+
+def _variables(settings: Settings) -> Finding:
+    problems = unreadable(settings, os.environ)
+    found = "; ".join(problems) or "Prefect and MLflow can read theirs"
+    return Finding("variables", not problems, found, "correct them, or unset them")
 
 
 def _configs(settings: Settings) -> Finding:

@@ -6,6 +6,7 @@ what a kill left behind is cleared first. When one server fails, those started b
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +42,7 @@ from flows.stack.specs import (
     servers,
 )
 from flows.stack.stopping import stop_server
+from flows.tool_variables import ensure_readable
 from store.database.connection import connect, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS
@@ -82,7 +84,8 @@ def bring_up(
         models_lost: no file is left of the models that a database of the user's own knows.
 
     Raises:
-        ConfigError: the service would be open to others without keys; nothing is started.
+        ConfigError: the service would be open to others without keys, or Prefect or MLflow cannot read a
+            variable of theirs; nothing is started.
         NotConfigurable: an estimator or encoder is not to be had here, or cannot learn what its use case
             says; nothing is started.
         NoRoom: the home cannot be written, or has no space left; nothing is started.
@@ -98,6 +101,7 @@ def bring_up(
     ensure_room(settings)
     require_keys(settings)
     ensure_different_ports(settings)
+    ensure_readable(settings, os.environ)
     ensure_configured(settings)
     ensure_storage(settings, on_status)
     ensure_prefect_address(settings)

@@ -152,7 +152,7 @@ def status(use_case: OptionalName = None, as_json: Json = False) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Look over this machine: Python, packages, use cases, home, disk, database, Dask, ports, servers.
+    """Look over this machine: Python, packages, variables, use cases, home, disk, database, Dask, servers.
 
     Exit code 1 when something is wrong; each finding says what to do.
 

@@ -69,6 +69,11 @@ class CommandGroup(TyperGroup):
                 raise
             _complain(f"nothing more can be written: {error.strerror}; make room, or write elsewhere")
             raise typer.Exit(FAILED) from error
+        except ValueError as error:
+            if not (problems := _unreadable_variables()):
+                raise
+            _complain(problems[0])
+            raise typer.Exit(USAGE) from error
 
 
 app = typer.Typer(
@@ -235,6 +240,13 @@ def _database_faults() -> tuple[type[Exception], ...]:
     from store.database.faults import FAULTS
 
     return FAULTS
+
+
+def _unreadable_variables() -> list[str]:
+    """Variables by which Prefect or MLflow may have failed; asked only when something was raised."""
+    from flows.tool_variables import unreadable
+
+    return unreadable(read_settings(), os.environ)
 
 
 def _complain(message: BaseException | str, error: BaseException | None = None) -> None:
