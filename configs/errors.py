@@ -24,9 +24,12 @@ class UnknownUseCase(ConfigError):
         name: what was asked for.
         use_cases: those that are described.
         folders: where that was looked for; none where it was not among files.
+        told: what else is to be said of these folders.
     """
 
-    def __init__(self, name: str, use_cases: Iterable[str], folders: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, name: str, use_cases: Iterable[str], folders: Iterable[Path] = (), told: Iterable[str] = ()
+    ) -> None:
         self.name = name
         self.use_cases = sorted(use_cases)
         near = meant(name, self.use_cases)
@@ -35,7 +38,7 @@ class UnknownUseCase(ConfigError):
             f"; folders read: {read}; others are named by --configs DIR or RATCHET_CONFIGS" if read else ""
         )
         known = ", ".join(self.use_cases) or "none"
-        super().__init__(f"unknown use case '{name}'{near}; known: {known}{where}")
+        super().__init__("; ".join([f"unknown use case '{name}'{near}; known: {known}{where}", *told]))
 
 
 class SettingError(ConfigError):

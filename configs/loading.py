@@ -30,6 +30,9 @@ MARKS = frozenset({"name", "kind", "record", "target"})
 """Keys of a use case; what has none of them is a file of something else."""
 ELSEWHERE = "every YAML file here is read as a use case, so keep what is none in a folder of its own"
 MOST_KEYS = 3
+ENDING = ".yaml"
+OTHER_ENDINGS = (".yml", ".yaml")
+"""In whatever capitals."""
 ALIASES = ("production", "original", "previous", "canary", "challenger")
 """What versions are called by their place; no challenger may have such a name."""
 MAX_SHOWN = 80
@@ -184,7 +187,7 @@ def load_use_cases(folders: Iterable[Path]) -> dict[str, UseCase]:
     """
     use_cases: dict[str, UseCase] = {}
     sources: dict[str, Path] = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
+    for path in (path for folder in folders for path in sorted(folder.glob(f"*{ENDING}"))):
         use_case = load_use_case(path)
         if use_case.name in use_cases:
             raise ConfigError(
@@ -204,8 +207,23 @@ def load_selected(folders: Sequence[Path], names: Iterable[str]) -> dict[str, Us
     """
     use_cases, selection = load_use_cases(folders), list(names)
     if unknown := [name for name in selection if name not in use_cases]:
-        raise UnknownUseCase(unknown[0], use_cases, folders)
+        raise UnknownUseCase(unknown[0], use_cases, folders, not_read(folders))
     return {name: use_cases[name] for name in selection} if selection else use_cases
+
+
+def not_read(folders: Iterable[Path]) -> list[str]:
+    """A sentence for each file that holds a use case under another ending, such as `.yml`."""
+    found = []
+    for path in (path for folder in folders for path in sorted(folder.glob("*"))):
+        if path.suffix.lower() not in OTHER_ENDINGS or path.suffix == ENDING:
+            continue
+        try:
+            raw = read_yaml(path)
+        except (ConfigError, FileNotFoundError):
+            continue
+        if isinstance(raw, dict) and raw.keys() >= MARKS:
+            found.append(f"{path} is not read: the file of a use case ends with {ENDING}")
+    return found
 
 
 def _anchor_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from configs.addresses.web_url import shown
 from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
-from configs.loading import load_selected, load_use_cases
+from configs.loading import load_selected, load_use_cases, not_read
 from configs.near_names import meant
 from configs.pretrained.text_models import links_left_out
 from configs.schema import UseCase
@@ -148,6 +148,7 @@ def _configs(settings: Settings) -> Finding:
     if problems := [*problems, *_links_to_nothing(settings, use_cases.values())]:
         return Finding("use cases", False, "; ".join(problems), "correct the file, or install what it names")
     told = [f"{name}: {sentence}" for name, one in use_cases.items() for sentence in links_left_out(one)]
+    told += not_read(settings.config_dirs)
     found = "; ".join([", ".join(use_cases) or "none", *told])
     return Finding("use cases", bool(use_cases), found, "add a YAML file to configs/")
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from configs.errors import ConfigError
-from configs.loading import parse_use_case
+from configs.errors import ConfigError, UnknownUseCase
+from configs.loading import load_selected, parse_use_case
 from configs.settings import read_settings
 from flows.doctor import examine
 from tests.configs.test_combinations import describe
@@ -62,6 +62,21 @@ def test_a_wrong_challenger_is_told_once() -> None:
     assert "got 'A'" in told
     assert "tuple" not in told
     assert "\n" not in told
+
+
+@pytest.mark.parametrize("ending", ["yml", "YAML"])
+def test_a_use_case_under_another_ending_is_told(tmp_path: Path, ending: str) -> None:
+    raw = describe("tabular", "logistic", "multiclass", name="mails")
+    (tmp_path / f"mails.{ending}").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    (tmp_path / "compose.yml").write_text("name: shop\nservices: {}\n", encoding="utf-8")
+    (tmp_path / "torn.yml").write_text("{", encoding="utf-8")
+    sentence = f"{tmp_path / 'mails'}.{ending} is not read: the file of a use case ends with .yaml"
+    with pytest.raises(UnknownUseCase) as told:
+        load_selected([tmp_path], ["mails"])
+    assert str(told.value).endswith(f"RATCHET_CONFIGS; {sentence}")
+    settings = read_settings({"RATCHET_HOME": str(tmp_path / "home"), "RATCHET_CONFIGS": str(tmp_path)})
+    (finding,) = [one for one in examine(settings) if one.what == "use cases"]
+    assert (finding.ok, finding.found.endswith(f"; {sentence}")) == (True, True)
 
 
 def test_doctor_names_a_link_to_a_use_case_that_nobody_describes(tmp_path: Path) -> None:

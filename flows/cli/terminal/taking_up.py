@@ -15,13 +15,17 @@ def say(name: str, what: str) -> None:
 
 
 def tell_dropped(settings: Settings) -> None:
-    """Name what is served so far and will be no longer, and what would serve it again.
+    """Name what is served so far and will be no longer, and what would serve it again; and files of use cases
+    that are not read.
 
     Raises:
         ConfigError: a file is wrong.
     """
+    from configs.loading import not_read
     from flows.stack.reloading import dropped
 
+    for sentence in not_read(settings.config_dirs):
+        progress_console().print(styled(f"  {sentence}", "yellow"))
     for name, why in dropped(settings).items():
         progress_console().print(styled(f"  {name:<9}"), styled(f"no longer served: {why}", "yellow"))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from configs.settings import read_settings
+from configs.settings import CHECKOUT, read_settings
 from flows.cli.terminal import taking_up
 
 MADE: dict[str, dict[str, Any]] = {
@@ -32,6 +32,14 @@ def test_what_is_refused_is_not_said_to_serve(
     assert (f"plans: {REFUSED}" in said) is refused
     assert "digits:" not in said
     assert "Serves plans, digits, and not intents, papers, spam_accounts" in said
+
+
+def test_a_file_that_is_not_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plans = (CHECKOUT / "configs" / "plans.yaml").read_text("utf-8").replace("name: plans", "name: mails", 1)
+    (tmp_path / "mails.yml").write_text(plans, encoding="utf-8")
+    settings = read_settings({"RATCHET_HOME": str(tmp_path / "home"), "RATCHET_CONFIGS": str(tmp_path)})
+    taking_up.tell_dropped(settings)
+    assert "mails.yml is not read: the file of a use case ends with .yaml" in capsys.readouterr().err
 
 
 def test_who_said_what_to_serve_is_not_told_what_else_there_is(
