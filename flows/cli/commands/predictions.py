@@ -22,9 +22,15 @@ if TYPE_CHECKING:
     from flows.batch.predict_file import FileReport
 
 
+NEAREST = {"tsv": "csv", "json": "jsonl", "ndjson": "jsonl"}
+"""Kinds of files that are read and not written, with that which is written instead."""
+
+
 def predict(
     use_case: Name,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, JSONL or Parquet.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV, TSV, JSONL, JSON or Parquet.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -123,13 +129,16 @@ def _answer_file(
 
 
 def default_output(file: Path) -> Path:
-    """Beside the file, of the same kind.
+    """Beside the file, of the same kind where it can be written, else of the nearest.
 
-    >>> default_output(Path("data/customers.csv.gz")).name
-    'customers.predictions.csv.gz'
+    >>> [default_output(Path(name)).name for name in ("data/customers.csv.gz", "rows.json")]
+    ['customers.predictions.csv.gz', 'rows.predictions.jsonl']
     """
     stem, dot, extension = file.name.partition(".")
-    return file.with_name(f"{stem}.predictions{dot}{extension}")
+    packed = ".gz" if extension.lower().endswith(".gz") else ""
+    kind = extension[: len(extension) - len(packed)]
+    before, point, last = kind.rpartition(".")
+    return file.with_name(f"{stem}.predictions{dot}{before}{point}{NEAREST.get(last.lower(), last)}{packed}")
 
 
 def work(

@@ -268,6 +268,12 @@ def test_parts_whose_ids_differ_in_kind(tmp_path: Path) -> None:
 
 def test_the_output_is_named_after_the_file() -> None:
     assert default_output(Path("a/b.parquet")) == Path("a/b.predictions.parquet")
+    for name, written in {
+        "b.json": "b.predictions.jsonl", "b.2024.TSV.gz": "b.predictions.2024.csv.gz",
+        "B.CSV": "B.predictions.CSV", "b.ndjson": "b.predictions.jsonl", "b": "b.predictions",
+        "b.jsonl.gz": "b.predictions.jsonl.gz", "b.JSONL.GZ": "b.predictions.JSONL.gz",
+    }.items():  # fmt: skip
+        assert default_output(Path("a") / name) == Path("a") / written
 
 
 def test_a_column_that_is_nearly_that_of_a_field_which_may_be_missing_is_told(tmp_path: Path) -> None:
