@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _QUOTED = re.compile(r"'([^']*)'")
+LONGEST = 80
 FAILED = 1
 USAGE = 2
 
@@ -69,6 +70,10 @@ class CommandGroup(TyperGroup):
                 raise
             _complain(f"nothing more can be written: {error.strerror}; make room, or write elsewhere")
             raise typer.Exit(FAILED) from error
+        except UnicodeEncodeError as error:
+            # What a terminal of another encoding sends stands for bytes, and can be neither stored nor sent.
+            _complain(f"got '{error.object[:LONGEST]}', which is no text in UTF-8")
+            raise typer.Exit(USAGE) from error
         except ValueError as error:
             if not (problems := _unreadable_variables()):
                 raise

@@ -118,6 +118,9 @@ def test_an_unknown_use_case_is_wrong_whatever_is_down(door: str) -> None:
         "undersample loans other.csv fewer.csv", "undersample loans loans.csv loans.csv",
         "undersample loans loans.csv fewer.xlsx",
         "keys add shop", "keys add shop --scope nonsense", "keys remove nobody",
+        "quarantine list loans --reason k\udce9", "pause loans --reason k\udce9", "ledger k\udce9",
+        "relabel loans --map paid=k\udce9", "sources hold loans k\udce9",
+        "forget-label loans k\udce9 --reason typo --yes", "quarantine drop loans --source k\udce9 --yes",
         "deployments --output none/prefect.yaml", "deployments --output loans.csv/prefect.yaml",
     ],
 )  # fmt: skip
