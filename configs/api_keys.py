@@ -19,9 +19,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.errors import ConfigError
-from configs.near_names import meant, meant_choice
 from configs.security.origins import is_loopback
 from configs.settings import Settings
+from configs.spelling.near_names import meant, meant_choice
 from configs.yaml_files import DocumentError, read_yaml
 
 KeyScope = Literal["read", "predict", "feedback", "train", "admin"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from configs.near_names import meant
+from configs.spelling.near_names import meant
 
 
 class ConfigError(ValueError):

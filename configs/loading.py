@@ -12,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 
 from configs.combinations import estimator_problem, vectors_problem
 from configs.errors import ConfigError, UnknownUseCase
-from configs.near_names import meant, meant_choice
 from configs.pretrained.picture_models import picture_model_problem
 from configs.pretrained.text_models import is_named, text_model_problem
 from configs.schema import UseCase
@@ -20,6 +19,7 @@ from configs.schema.base import describe_share
 from configs.schema.features import STANDARD
 from configs.schema.gate import describe_metrics
 from configs.schema.target import Task
+from configs.spelling.near_names import meant, meant_choice
 from configs.yaml_files import read_yaml
 
 MOST_PROBLEMS = 20

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from configs import settings
-from configs.near_names import nearest
 from configs.security.printable import printable
+from configs.spelling.near_names import nearest
 
 PREFIX = "RATCHET_"
 OF_A_STACK = "RATCHET_STACK_HOME"

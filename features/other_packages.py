@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
-from configs.near_names import meant
+from configs.spelling.near_names import meant
 from features.errors import ClassMissing
 
 FOREIGN = (Exception, SystemExit)

@@ -20,12 +20,12 @@ from configs.addresses.web_url import shown
 from configs.api_keys import read_keys, require_keys
 from configs.errors import ConfigError
 from configs.loading import load_selected, load_use_cases, not_read
-from configs.near_names import meant
 from configs.pretrained.text_models import links_left_out
 from configs.schema import UseCase
 from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
+from configs.spelling.near_names import meant
 from flows.compute.looking import look_at_clusters
 from flows.inbox_strays import strays_of
 from flows.servers.own_prefect import own_prefect_problem

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from configs.errors import ConfigError
 from configs.loading import load_use_cases
-from configs.near_names import meant
 from configs.security.printable import one_line
 from configs.settings import Settings
+from configs.spelling.near_names import meant
 from features.files.readers.byte_streams import printable_name
 from flows.inbox_attempts import NOTE
 from flows.inbox_files import DONE, REFUSED

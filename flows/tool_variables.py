@@ -79,13 +79,12 @@ def _sentence(name: str, value: str, why: str) -> str:
 def _problem_for_prefect() -> str | None:
     from prefect.settings import Settings as PrefectSettings
     from pydantic import ValidationError
-    from pydantic_settings import SettingsError
 
     try:
         PrefectSettings()
     except ValidationError as error:
         return str(error.errors()[0]["msg"])
-    except SettingsError:
+    except ValueError:  # of how settings are written, which is no error of their validation
         return "Input should be JSON"
     return None
 

@@ -47,8 +47,8 @@ from pathlib import Path
 from typing import Any
 
 from configs.addresses.web_url import shown
-from configs.near_names import meant
 from configs.security.proxies import through_proxy
+from configs.spelling.near_names import meant
 from features.other_packages import raised
 
 _SOURCE_PLACE = re.compile(r"^(?:[\w.-]+/)+[\w.-]+:\d+:\s*")

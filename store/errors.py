@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from configs.near_names import meant
+from configs.spelling.near_names import meant
 
 
 class StoreError(Exception):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from configs.near_names import meant
 from configs.pretrained.text_models import is_named
+from configs.spelling.near_names import meant
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from configs.near_names import meant
 from configs.schema import ChallengerConfig, UseCase
+from configs.spelling.near_names import meant
 
 TOKENIZERS = "tokenizers"
 """Package that cuts texts into tokens, in training and in servers."""

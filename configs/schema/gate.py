@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from configs.near_names import meant
 from configs.schema.base import Frozen
 from configs.schema.target import Task
+from configs.spelling.near_names import meant
 
 Metric = Literal[
     "accuracy",

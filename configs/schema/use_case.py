@@ -7,7 +7,6 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from configs.compute.address import read_compute
-from configs.near_names import meant
 from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig, DemoConfig
 from configs.schema.features import FeaturesConfig, ImageFeatures, TextFeatures
@@ -20,6 +19,7 @@ from configs.schema.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from configs.schema.serving import ChainConfig, ServingConfig
 from configs.schema.target import LabelsConfig, TargetConfig
 from configs.schema.training import ChallengerConfig, ModelConfig, TrainingConfig
+from configs.spelling.near_names import meant
 
 Kind = Literal["tabular", "image", "text", "mixed"]
 RANGED = ("number", "integer")

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.letters import compose
 from configs.schema import FeaturesConfig, RecordConfig, TextFeatures
+from configs.spelling.letters import compose
 from features.encoders.contract import row_count
 from features.encoders.date_and_text_features import DERIVED, with_vocabulary
 from features.encoders.tokens import pieces_of, words_of

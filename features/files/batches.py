@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from configs.letters import compose
+from configs.spelling.letters import compose
 from features.files.quarantined import bounded, plain_rows
 from features.records.image_field import Fetch
 

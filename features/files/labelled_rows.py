@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from configs.near_names import misspelt
 from configs.schema import RecordConfig, TargetConfig, UseCase
+from configs.spelling.near_names import misspelt
 from features.errors import MissingColumns, RefusedRow
 from features.files.batches import Batch, Source
 from features.files.layout import layout_of

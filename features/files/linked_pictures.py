@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from configs.letters import compose, decompose
+from configs.spelling.letters import compose, decompose
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +64,7 @@ class LinkedPictures:
 
     def _read(self, text: str) -> bytes:
         inside = missing = False
-        # A name may be written in other letters than the file system has it in (`configs.letters`).
+        # A name may be written in other letters than the file system has it in (`configs.spelling.letters`).
         texts = dict.fromkeys((text, compose(text), decompose(text)))
         for folder, name in product(self.folders, texts):
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from configs.near_names import misspelt
+from configs.spelling.near_names import misspelt
 
 SEPARATORS = "^:~|;,\t !#$%&*/<=>?@_`"
 """Those that `files.separator` may name, the likelier ones first."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from configs.near_names import NearWords
 from configs.schema import TargetConfig
+from configs.spelling.near_names import NearWords
 from features.records.error_messages import describe, describe_unlisted, one_of
 from features.records.fields import MARKERS, Notes, note_of
 from features.records.spellings import ClosedSet, is_no_value, spell_word, trim, word_of

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.letters import compose
+from configs.spelling.letters import compose
 
 EXACT_FLOAT = 2**53
 """From here on a fraction of 64 bits may stand for several whole numbers."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from configs.near_names import nearest
 from configs.schema import RecordConfig
+from configs.spelling.near_names import nearest
 from features.errors import Problem
 
 MOST_NAMES = 20

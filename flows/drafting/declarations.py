@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.near_names import meant
 from configs.schema.files import FilesConfig
+from configs.spelling.near_names import meant
 from features.errors import SourceError
 from features.files.missing_columns import SEPARATORS
 from features.files.readers.encodings import likely_encoding

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from configs.near_names import meant
 from configs.schema.target import Task
+from configs.spelling.near_names import meant
 from features.records.labels import MAX_LENGTH
 from features.records.spellings import NEVER_VALUES, parse_number, spell_word, trim, word_of
 from features.records.times import parse_time

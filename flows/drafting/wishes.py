@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from configs.near_names import meant
 from configs.schema.target import Task
+from configs.spelling.near_names import meant
 from flows.drafting.errors import CannotDraft
 from flows.drafting.keys import NO_GROUPS
 from flows.drafting.sample import Sample

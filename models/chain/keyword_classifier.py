@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from configs.letters import compose
+from configs.spelling.letters import compose
 from features.encoders.tokens import words_of
 from features.records.contract import Columns
 

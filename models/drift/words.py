@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from configs.letters import compose
+from configs.spelling.letters import compose
 from features.encoders.date_and_text_features import VOCABULARY
 from features.encoders.tokens import words_of
 from models.drift.certainty import FALSE_ALARMS, count_p_value, least_of

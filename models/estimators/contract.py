@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from configs.near_names import meant, meant_choice
+from configs.spelling.near_names import meant, meant_choice
 from models.errors import ParamError
 from models.estimators.arrays import EncodedRows, Features, Targets
 from models.estimators.checkpoints import Checkpoints

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from configs.near_names import nearest
+from configs.spelling.near_names import nearest
 from features.files.readers.repeated_keys import describe_repeated, find_repeated
 from features.records.error_messages import describe
 from service.errors import Invalid, NotJson, RepeatedKey

@@ -19,8 +19,8 @@ import msgspec
 import numpy as np
 import orjson
 
-from configs.near_names import nearest
 from configs.schema import FieldConfig, RecordConfig
+from configs.spelling.near_names import nearest
 from features.errors import Problem
 from features.records.contract import Columns, LabelContract, RecordContract, concat
 from features.records.error_messages import describe

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
 
-from configs.near_names import meant, meant_choice
+from configs.spelling.near_names import meant, meant_choice
 from service.errors.base import ServiceError
 
 SHOWN = 20

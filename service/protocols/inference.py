@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 import orjson
 
-from configs.near_names import meant
 from configs.schema import FieldConfig
+from configs.spelling.near_names import meant
 from features.errors import Problem
 from features.records.contract import RecordContract
 from features.records.error_messages import describe

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from configs.near_names import nearest
 from configs.schema import RecordConfig
+from configs.spelling.near_names import nearest
 from features.records.error_messages import describe
 from features.records.ids import read_id, read_source
 from features.records.labels import LabelContract

@@ -15,8 +15,8 @@ from typing import Any, LiteralString
 import numpy as np
 import psycopg
 
-from configs.letters import compose
 from configs.schema import UseCase
+from configs.spelling.letters import compose
 from features.files.batches import Batch, Source, objects_table
 from features.files.labelled_rows import RowReader
 from features.records.fences import FenceTally

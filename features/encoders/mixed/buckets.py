@@ -16,8 +16,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.letters import compose
 from configs.schema import FeaturesConfig, RecordConfig
+from configs.spelling.letters import compose
 from features.encoders.mixed.addresses import address_parts
 from features.encoders.mixed.numbers import BesideNumbers, MixedNumbers, empty_rows
 from features.encoders.tokens import pieces_of, words_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from configs.letters import compose
+from configs.spelling.letters import compose
 from features.errors import SourceError
 from features.files.batches import MAX_DEPTH, TOO_DEEP, is_too_deep
 from features.files.layout import Layout

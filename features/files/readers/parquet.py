@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from configs.letters import compose
+from configs.spelling.letters import compose
 from features.errors import SourceError
 from features.files.batches import BATCH_ROWS, MAX_DEPTH, TOO_DEEP, BadLine, Batch, Source, repeats
 from features.files.layout import Layout

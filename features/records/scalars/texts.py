@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from configs.near_names import NearWords
 from configs.schema import FieldConfig
+from configs.spelling.near_names import NearWords
 from features.records.error_messages import describe, describe_unlisted, one_of
 from features.records.fields import MARKERS, Column, note_of
 from features.records.scalars.numbers import plain_number

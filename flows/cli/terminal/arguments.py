@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from configs.near_names import meant
+from configs.spelling.near_names import meant
 
 Name = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.")]
 OptionalName = Annotated[

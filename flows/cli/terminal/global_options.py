@@ -19,10 +19,10 @@ from typer.core import TyperGroup
 
 from configs.errors import ConfigError
 from configs.logs import configure_logs
-from configs.near_names import meant
 from configs.security.printable import printable
 from configs.security.umask import set_private_umask
 from configs.settings import Settings, read_settings
+from configs.spelling.near_names import meant
 from configs.variables import tell_set_in_vain
 from flows.cli.terminal.streams import prepare_streams
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from configs.near_names import meant
+from configs.spelling.near_names import meant
 from features.other_packages import FOREIGN, raised
 from models.errors import ModelError, ParamError
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from configs.letters import compose, decompose
 from configs.schema import FeaturesConfig, RecordConfig
+from configs.spelling.letters import compose, decompose
 from features.encoders.mixed.buckets import MixedEncoder
 from features.records.contract import RecordContract
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from configs.letters import compose, decompose
 from configs.schema import FeaturesConfig, FieldConfig, RecordConfig, TextFeatures
+from configs.spelling.letters import compose, decompose
 from features.encoders.text import SHORT_WORDS, TextEncoder
 from features.encoders.tokens import LONGEST_WORD, pieces_of, words_of
 from features.records.contract import Columns

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.letters import compose, decompose
 from configs.schema import UseCase
+from configs.spelling.letters import compose, decompose
 from features.errors import SourceError
 from features.files.batches import table_source
 from features.files.labelled_rows import RowReader

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from configs.near_names import nearest
 from configs.schema import FieldConfig, RecordConfig
+from configs.spelling.near_names import nearest
 from features.records import unknown_fields
 from features.records.contract import RecordContract
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from configs.errors import ConfigError
-from configs.letters import compose, decompose
 from configs.schema import ChainLink, UseCase
+from configs.spelling.letters import compose, decompose
 from configs.taxonomy import read_taxonomy
 from features.records.contract import Columns
 from models.chain.chain import OUT_OF_SCOPE, Chain, Link, make_chain

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from configs.letters import compose
+from configs.spelling.letters import compose
 from features.errors import SourceError
 from features.files.batches import repeats
 from features.files.layout import Layout

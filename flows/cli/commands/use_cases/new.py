@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from configs.errors import ConfigError
-from configs.letters import compose
+from configs.spelling.letters import compose
 from flows.cli.commands.use_cases.told import as_values, tell
 from flows.cli.terminal.arguments import Json
 from flows.cli.terminal.asking import choose

@@ -9,7 +9,7 @@ import pytest
 
 from configs.errors import ConfigError, UnknownUseCase
 from configs.loading import load_use_case, parse_use_case
-from configs.near_names import NearWords, meant, misspelt, nearest
+from configs.spelling.near_names import NearWords, meant, misspelt, nearest
 from tests.configs.test_kinds import TEXT
 
 
