@@ -35,6 +35,7 @@ PRELOADED = (
     "prefect.task_engine",
     "prefect._internal.metrics",
     "prefect.runner.storage",
+    "prefect.utilities.visualization",
     "flows.loop",
     "mlflow.pyfunc",
     "mlflow.tracking.request_header.registry",
@@ -45,13 +46,21 @@ PRELOADED = (
 )
 """What most flow runs import. None may start a thread of Python, nor compute by threads of its own, as
 TensorFlow would: no thread survives a fork."""
-READ_ONCE = (
+CALLED = (
     ("models.provenance.surroundings", "installed_packages"),
     ("mlflow.utils.requirements_utils", "_init_modules_to_packages_map"),
     ("models.code_archive", "archived_code"),
+    ("prefect.client.schemas.actions", "FlowRunUpdate.model_rebuild"),
+    ("prefect.client.schemas.actions", "LogCreate.model_rebuild"),
+    ("prefect.client.schemas.objects", "FlowRun.model_rebuild"),
+    ("prefect.client.schemas.objects", "WorkPool.model_rebuild"),
+    ("prefect.client.schemas.objects", "WorkQueue.model_rebuild"),
+    ("prefect.client.schemas.responses", "DeploymentResponse.model_rebuild"),
+    ("prefect.events.filters", "EventFilter.model_rebuild"),
+    ("prefect.events.schemas.events", "Event.model_rebuild"),
 )
-"""Functions that read for a second which packages are installed, or pack the code that goes with a version,
-and remember it; by itself each run would call them."""
+"""Functions that read which packages are installed, pack the code that goes with a version, or build a model
+of Prefect's client, and remember it: when it is first used, which by itself would be in each run."""
 REQUEST_SECONDS = 5.0
 STALE = 3
 """Exit code of one that has imported other code than lies on disk now."""
@@ -233,7 +242,7 @@ class Forking:
                 fork.connection.close()
 
 
-def main(preloaded: Sequence[str] = PRELOADED, read_once: Sequence[tuple[str, str]] = READ_ONCE) -> None:
+def main(preloaded: Sequence[str] = PRELOADED, called: Sequence[tuple[str, str]] = CALLED) -> None:
     """Import, then serve; in a fork, run what it is to run and end as that does."""
     path = os.environ.get(wire.SOCKET)
     if path is None:
@@ -241,8 +250,8 @@ def main(preloaded: Sequence[str] = PRELOADED, read_once: Sequence[tuple[str, st
     listener, begun_with = _listen(path), dict(os.environ)
     for name in preloaded:
         importlib.import_module(name)
-    for module, function in read_once:
-        getattr(importlib.import_module(module), function, lambda: None)()
+    for module, function in called:
+        remembering(module, function)()
     note_absent(OF_MLFLOW)  # when one is installed, this process is stale
     gc.collect()
     gc.freeze()  # what is imported is not gone through again in each fork, which would copy its pages
@@ -254,6 +263,19 @@ def main(preloaded: Sequence[str] = PRELOADED, read_once: Sequence[tuple[str, st
     os.close(worker)
     libraries = {name: value for name, value in os.environ.items() if name not in begun_with}
     _run(task, libraries)
+
+
+def remembering(module: str, function: str) -> Callable[[], object]:
+    """A function of a module, or of a class in it; one that does nothing where a release has no such."""
+    found: object = importlib.import_module(module)
+    for name in function.split("."):
+        found = getattr(found, name, _nothing)
+    assert callable(found)
+    return found
+
+
+def _nothing() -> None:
+    """What there is not."""
 
 
 def _run(task: Task, libraries: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from configs.settings import CHECKOUT
 from flows.mirroring.priority import RUNS_NICENESS
 from flows.warm.freshness import is_fresh, stamps, told_apart
-from flows.warm.server import PRELOADED, STALE
+from flows.warm.server import CALLED, STALE, remembering
 from flows.warm.wire import SOCKET
 from tests.flows.warm.task import ENDED_BY_TERM, REFUSED
 
@@ -277,11 +277,17 @@ def test_the_client_imports_nothing_but_the_standard_library() -> None:
     )
 
 
+def test_what_is_called_before_the_first_fork_is_there() -> None:
+    assert [pair for pair in CALLED if remembering(*pair) is remembering("os", "no_such_function")] == []
+
+
 def test_what_flow_runs_are_forked_from_has_one_thread_and_no_network() -> None:
     """A thread of Python would be gone in a fork, with whatever lock it held."""
     run_python(
         "import importlib, sys, threading\n"
-        f"for name in {PRELOADED!r}: importlib.import_module(name)\n"
+        "from flows.warm.server import CALLED, PRELOADED, remembering\n"
+        "for name in PRELOADED: importlib.import_module(name)\n"
+        "for pair in CALLED: remembering(*pair)()\n"
         "assert threading.active_count() == 1, threading.enumerate()\n"
         "unwanted = {'tensorflow', 'keras', 'torch', 'catboost', 'matplotlib', 'evidently', 'bentoml'}\n"
         "found = unwanted & sys.modules.keys()\n"
