@@ -21,6 +21,7 @@ import pytest
 from models.production import ledger
 from service.metrics import WRITE_SECONDS
 from store.database.connection import connect
+from tests.disks import fill, small_disk
 from tests.service.conftest import USE_CASES, record_of
 from tests.service.servers import Server, put_in_cache
 from tests.service.swap.test_watcher import wait_for
@@ -247,3 +248,38 @@ def test_a_killed_worker_is_replaced_and_its_log_taken_over(home: Path, database
         psutil.wait_procs([victim], timeout=5)
         wait_for(lambda: len(server.workers()) == 2, 30)
         wait_for(lambda: given <= stored(conn), 30)
+
+
+@pytest.mark.faults
+def test_a_worker_that_is_killed_while_the_disk_is_full_is_replaced(
+    tmp_path: Path, database_url: str
+) -> None:
+    with small_disk(tmp_path / "disk", megabytes=16) as disk:
+        put_in_cache(disk / "home", DIGITS, 1, serving=1)
+        (disk / "home" / "service.log").symlink_to(tmp_path / "service.log")
+        with (
+            Server(disk / "home", database_url, RATCHET_USE_CASES="digits") as server,
+            connect(database_url, autocommit=True) as conn,
+        ):
+            ballast = fill(disk)
+            (victim,) = server.workers()
+            victim.kill()
+            psutil.wait_procs([victim], timeout=5)
+
+            def answer() -> str:
+                try:
+                    told = server.client.post("/v1/digits/predict", json={"records": [record_of(DIGITS)]})
+                except httpx.TransportError:
+                    return "nobody"
+                return "" if told.status_code == 200 else str(told.json()["error"]["code"])
+
+            wait_for(lambda: answer() in ("", "log_unwritable"), 60)
+            (replaced,) = server.workers()
+            assert "in /metrics: [Errno 28]" in server.log.read_text()
+            fill(disk)  # also what the one before has left
+            wait_for(lambda: answer() == "log_unwritable")
+            assert server.client.get("/metrics").status_code == 200
+            ballast.unlink()
+            answered = server.predict("digits", [record_of(DIGITS)])["predictions"]
+            assert server.workers() == [replaced]
+            wait_for(lambda: {one["id"] for one in answered} <= stored(conn), 30)
