@@ -17,6 +17,8 @@ MOST_ROWS = 65_536
 """Rows of a batch."""
 BATCH_BYTES = 2**28
 """Of a batch that is read from a file: of large pictures that is fewer rows."""
+STORED_BYTES = 2**26
+"""Of rows that are read from the database: their text, and what is made of it, take five times as much."""
 TEXT_BYTES, CATEGORY_BYTES = 500, 64
 """Bytes that are supposed of a text that nobody has seen, and of a category with the rest of its row."""
 
@@ -92,6 +94,11 @@ class RowsInMemory:
 def rows_at_once(record: RecordConfig) -> int:
     """Rows of a batch that is read from a file."""
     return max(1, min(MOST_ROWS, BATCH_BYTES // max(1, record_bytes(record))))
+
+
+def stored_rows_at_once(record: RecordConfig, most: int) -> int:
+    """Rows that are read from the database at once: `most`, or fewer of wide ones."""
+    return max(1, min(most, STORED_BYTES // max(1, record_bytes(record))))
 
 
 def record_bytes(record: RecordConfig) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from configs.schema import RecordConfig
 from features.errors import RefusedRow
 from features.records.contract import CheckedRecords, Columns, LabelContract, RecordContract, concat, take
-from features.records.rows import rows_at_once
+from features.records.rows import stored_rows_at_once
 from features.records.stored_records import check_stored
 from store.feedback.sources import unless_held
 from store.quarantine.reasons import ReasonTally
@@ -159,11 +159,6 @@ SELECT_IDENTITIES: LiteralString = """
 NEWEST = 2**63 - 1
 StoredVersion = tuple[Any, ...]
 """What `SELECT_VERSIONS` gives of a row."""
-
-
-def rows_as_text(record: RecordConfig) -> int:
-    """How many rows are read at once: fewer of large pictures, whose text is longer than their levels."""
-    return min(BATCH, max(1, rows_at_once(record) // 3))
 
 
 def read_feedback(
@@ -321,7 +316,7 @@ def _read_rows(
     left_out: ReasonTally | None = None,
 ) -> FeedbackRows:
     parameters = {**parameters, "group": contract.record.group}
-    batches = _batches(conn, query, parameters, rows_as_text(contract.record))
+    batches = _batches(conn, query, parameters, stored_rows_at_once(contract.record, BATCH))
     parts = [_read_part(rows, contract, labels, left_out) for rows in batches]
     if not parts:
         return _read_part([], contract, labels, left_out)

@@ -17,6 +17,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from configs.schema import RecordConfig
+from features.records.rows import record_bytes
 from store.database.activity import oldest_open_transaction
 from store.database.locks import lock_transaction
 
@@ -25,6 +27,8 @@ NEWEST = 2**31 - 1
 EVER = datetime.min.replace(tzinfo=UTC)
 MOST_ROWS = 250_000
 """Of a batch; what is read at once of a history that no table holds yet."""
+MOST_BYTES = 2**29
+"""Of the records of a batch that is decided at once: who writes it holds three times as much in memory."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,13 @@ _LOOK: LiteralString = """
     UNION ALL SELECT 'changed', seq FROM changes"""
 
 
-def add_batches(conn: psycopg.Connection[Any], use_case: str) -> int:
+def add_batches(conn: psycopg.Connection[Any], use_case: str, record: RecordConfig) -> int:
     """Decide the batches of all rows that came, or became others, since the last one.
 
     Works in the caller's transaction, and holds the use case's lock until it ends.
+
+    Args:
+        record: of wide ones a batch has fewer.
 
     Returns:
         The number of the last batch; 0: there are no rows.
@@ -96,10 +103,11 @@ def add_batches(conn: psycopg.Connection[Any], use_case: str) -> int:
     lock_transaction(conn, "history", use_case)
     mark = read_mark(conn, use_case)
     settled_at = oldest_open_transaction(conn)
+    most = max(1, min(MOST_ROWS, MOST_BYTES // record_bytes(record)))
     while True:
         known = _last_change(conn, use_case, mark)
-        seen = _look(conn, use_case, mark, known)
-        is_last = len(seen.fresh) < MOST_ROWS
+        seen = _look(conn, use_case, mark, known, most)
+        is_last = len(seen.fresh) < most
         until = None if is_last else int(seen.fresh[-1])
         superseded = _numbers(
             conn,
@@ -175,8 +183,8 @@ def _last_change(conn: psycopg.Connection[Any], use_case: str, mark: Mark) -> in
     return int(told_since(conn, use_case, "changes", EVER).max(initial=0))
 
 
-def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark, known: int) -> _Seen:
-    """What there is beyond a mark, and beyond the changes up to a number."""
+def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark, known: int, most: int) -> _Seen:
+    """What there is beyond a mark, of fresh rows so many, and beyond the changes up to a number."""
     settled_at = mark.settled_at or EVER
     heard = told_since(conn, use_case, "changes", settled_at)
     found = conn.execute(
@@ -188,7 +196,7 @@ def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark, known: int) 
             "heard": heard.tolist(),
             # A clock that was set back, or that of a server that took over, says of news that it is older.
             "known": known,
-            "most": MOST_ROWS,
+            "most": most,
         },
     ).fetchall()
     fresh, late, standing, changes, changed = (

@@ -126,8 +126,13 @@ def from_arrow(field: FieldConfig, column: pa.ChunkedArray) -> NDArray[Any]:
         return times_of(column)
     if field.type == "image":
         assert field.shape is not None
-        raw = b"".join(column.to_pylist())
-        return np.frombuffer(raw, dtype=np.uint8).reshape(len(column), *field.shape)
+        levels = np.empty((len(column), *field.shape), dtype=np.uint8)
+        start = 0
+        for chunk in column.chunks:  # one at a time, as they are copied
+            raw = np.frombuffer(b"".join(chunk.to_pylist()), dtype=np.uint8)
+            levels[start : start + len(chunk)] = raw.reshape(len(chunk), *field.shape)
+            start += len(chunk)
+        return levels
     return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
 
 

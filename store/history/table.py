@@ -17,8 +17,9 @@ import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 from features.records.contract import RecordContract
+from features.records.rows import stored_rows_at_once
 from store.errors import HistoryDamaged
-from store.feedback.rows import RowVersions, StoredVersion, check_versions, read_versions, rows_as_text
+from store.feedback.rows import BATCH, RowVersions, StoredVersion, check_versions, read_versions
 from store.history.batches import Batch, are_decided, read_batches, read_mark
 from store.history.delta import (
     OFTEN_SUMMED_UP,
@@ -247,7 +248,7 @@ class HistoryTable:
     def _read_chunks(
         self, conn: psycopg.Connection[Any], batch: Batch
     ) -> Iterator[tuple[str, list[StoredVersion]]]:
-        most = rows_as_text(self.layout.record)
+        most = stored_rows_at_once(self.layout.record, BATCH)
         for kind, numbers in ((ROW, batch.rows), (SUPERSEDED, batch.superseded)):
             for start in range(0, len(numbers), most):
                 some = numbers[start : start + most]

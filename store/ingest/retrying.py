@@ -20,6 +20,7 @@ from configs.spelling.letters import compose
 from features.files.batches import Batch, Source, objects_table
 from features.files.labelled_rows import RowReader
 from features.records.fences import FenceTally
+from features.records.rows import stored_rows_at_once
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.fences import production_fences
 from store.feedback.insertion import FeedbackBatch, add_feedback
@@ -164,7 +165,7 @@ class _Part:
         where, parameters = self.selection.where(self.use_case.name)
         parameters |= {
             "kind": self.kind, "part_source": self.source, "part_said_by": self.said_by,
-            "read_at": self.read_at, "limit": PAGE,
+            "read_at": self.read_at, "limit": stored_rows_at_once(self.use_case.record, PAGE),
         }  # fmt: skip
         last = (-1, -1)
         while True:

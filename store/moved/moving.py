@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from psycopg.rows import dict_row
 
 from configs.schema import UseCase
+from features.records.rows import stored_rows_at_once
 from store.errors import HistoryBusy
 from store.moved.batches import MovedBatch, batches_around, go_beyond, is_noted, next_batch, note_batch
 from store.moved.counting import IS_OLD, RESTS, parameters_of, whole_days
@@ -29,7 +30,7 @@ from store.moved.table import WHAT, PredictionTable
 MOST_ROWS = 100_000
 """Of a batch: as many are deleted in one transaction."""
 _CHUNK = 5_000
-"""Rows that are in memory at once, as the database gives them."""
+"""Rows that are in memory at once, as the database gives them, of records that are not wide."""
 _SELECT: LiteralString = (
     "SELECT id, predicted_at, record_id, record_group, label, score, scores::text AS scores, model_version,"
     " source, record::text AS record FROM prediction WHERE id = ANY(%s)"
@@ -141,8 +142,9 @@ def _lines(
     conn: psycopg.Connection[Any], table: PredictionTable, number: int, ids: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     with conn.cursor(row_factory=dict_row) as cursor:
-        for start in range(0, len(ids), _CHUNK):
-            found = cursor.execute(_SELECT, (list(ids[start : start + _CHUNK]),)).fetchall()
+        chunk = stored_rows_at_once(table.layout.record, _CHUNK)
+        for start in range(0, len(ids), chunk):
+            found = cursor.execute(_SELECT, (list(ids[start : start + chunk]),)).fetchall()
             rows: list[Row] = sorted(found, key=lambda row: str(row["id"]))
             yield from table.layout.lines(number, rows).to_batches()
 

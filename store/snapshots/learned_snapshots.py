@@ -24,7 +24,7 @@ log = logging.getLogger("ratchet.snapshots")
 def nothing_learned(conn: psycopg.Connection[Any], use_case: UseCase, home: Path) -> LearnedRows:
     """None of the rows of the history table, which holds all that have come by now; ends the transaction."""
     table = table_of(home, use_case.name, use_case.record)
-    table.fill(conn, add_batches(conn, use_case.name))
+    table.fill(conn, add_batches(conn, use_case.name, use_case.record))
     return LearnedRows(table, scratch=home / "work")
 
 

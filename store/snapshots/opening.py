@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -22,6 +23,11 @@ from store.snapshots.uses import HOLDOUT, TRAIN, UNUSED
 
 PROVEN = ("seq", "identity", "label", "time", "digest_1", "digest_2")
 """Columns besides the fields that a row is proven with."""
+
+
+LEAST_GIVEN = 2048
+"""Rows of an answer that DuckDB gives at once, however few are asked for: of large pictures gigabytes, which
+are also more than it has memory for while it puts them in order."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +67,8 @@ class SnapshotRows:
             which = ["true"] if use is None else [self._used(reader, use)]
             if newest is not None:
                 which.append(f"(split <> '{TRAIN}' OR {self._is_newest(reader, newest)})")
-            table = reader.arrow(
-                f"SELECT * FROM ({self._query(reader)}) WHERE {' AND '.join(which)} ORDER BY time, seq"
-            )
-        return self._frame(table)
+            lines = f"SELECT * FROM ({self._query(reader)}) WHERE {' AND '.join(which)}"
+            return self._frame(_together(reader, lines, rows_at_once(self.table.layout.record)))
 
     def split(self, folder: Path, *, newest: Newest | None = None) -> SplitRows:
         """Its rows as a retrain takes them, of which those to learn from are written to a file.
@@ -81,13 +85,13 @@ class SnapshotRows:
             kept = "true" if newest is None else self._is_newest(reader, newest)
             names = ", ".join(f'"{one}"' for one in (*PROVEN, *layout.columns.values()))
             which = f"split = '{TRAIN}' AND {kept}"
-            lines = f"SELECT {names}, split FROM ({self._query(reader)}) WHERE {which} ORDER BY time, seq"
-            read = reader.batches(lines, rows=rows_at_once(layout.record))
+            lines = f"SELECT {names}, split FROM ({self._query(reader)}) WHERE {which}"
+            read = _in_order(reader, lines, rows_at_once(layout.record))
             learn = RowsOnDisk.write(path, layout, map(self._proven, read))
         with self.reader() as reader:
             which = self._used(reader, HOLDOUT, UNUSED)
-            beside = f"SELECT * FROM ({self._query(reader)}) WHERE {which} ORDER BY time, seq"
-            return SplitRows(learn, self._frame(reader.arrow(beside)))
+            beside = f"SELECT * FROM ({self._query(reader)}) WHERE {which}"
+            return SplitRows(learn, self._frame(_together(reader, beside, rows_at_once(layout.record))))
 
     def _query(self, reader: HistoryReader) -> str:
         """SQL of its rows and how each is used."""
@@ -130,10 +134,8 @@ class SnapshotRows:
             HistoryDamaged: a row is not what it was.
         """
         with self.reader() as reader:
-            table = reader.arrow(
-                f"SELECT * FROM ({self._query(reader)}) WHERE {_named(reader, seq)} ORDER BY time, seq"
-            )
-        return self._frame(table)
+            lines = f"SELECT * FROM ({self._query(reader)}) WHERE {_named(reader, seq)}"
+            return self._frame(_together(reader, lines, rows_at_once(self.table.layout.record)))
 
     def numbers(self, *, use: str) -> Numbers:
         """Numbers of the rows that are used so, in ascending order."""
@@ -168,6 +170,26 @@ class SnapshotRows:
     def reader(self) -> HistoryReader:
         """Asks the table."""
         return HistoryReader(self.table, folder=self.scratch)
+
+
+def _together(reader: HistoryReader, lines: str, rows: int) -> pa.Table:
+    """The answer to such a query, all of it."""
+    if rows >= LEAST_GIVEN:
+        return reader.arrow(f"{lines} ORDER BY time, seq")
+    # To put wide rows in order takes more memory than DuckDB has for them.
+    nothing = reader.arrow(f"{lines} AND false")
+    return pa.Table.from_batches(_in_order(reader, lines, rows), nothing.schema)
+
+
+def _in_order(reader: HistoryReader, lines: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """The answer to a query that ends with a condition, oldest first, so many rows at a time."""
+    if rows >= LEAST_GIVEN:
+        yield from reader.batches(f"{lines} ORDER BY time, seq", rows=rows)
+        return
+    seq = reader.numbers(f"SELECT seq FROM ({lines}) ORDER BY time, seq")
+    for start in range(0, len(seq), rows):
+        some = _named(reader, seq[start : start + rows])
+        yield from reader.arrow(f"{lines} AND {some} ORDER BY time, seq").to_batches()
 
 
 def _named(reader: HistoryReader, seq: Numbers) -> str:

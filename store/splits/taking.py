@@ -82,7 +82,7 @@ def take_snapshot(
         HistoryError: the table cannot be read or written.
     """
     sources = settle_sources(conn, use_case)
-    batch = add_batches(conn, use_case.name)
+    batch = add_batches(conn, use_case.name, use_case.record)
     table = table_of(home, use_case.name, use_case.record)
     table.fill(conn, batch)
     taking = _Taking(conn, use_case, table, batch, home / "work", since, learned)

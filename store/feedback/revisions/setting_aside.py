@@ -12,6 +12,7 @@ import psycopg
 from configs.schema import UseCase
 from features.errors import RefusedRow
 from features.records.contract import LabelContract, RecordContract
+from features.records.rows import stored_rows_at_once
 from store.feedback.rows import find_misfits
 from store.quarantine.reasons import ReasonTally, RefusedReason
 from store.quarantine.rows import quarantine
@@ -85,9 +86,9 @@ def _misfits(
         RecordContract(use_case.record),
         LabelContract(use_case.target, use_case.record.missing),
     )
-    last = 0
+    last, most = 0, stored_rows_at_once(use_case.record, PAGE)
     while True:
-        page = conn.execute(PAGE_OF_ROWS, (use_case.name, last, PAGE)).fetchall()
+        page = conn.execute(PAGE_OF_ROWS, (use_case.name, last, most)).fetchall()
         conn.commit()
         if not page:
             return

@@ -9,10 +9,9 @@ import numpy as np
 import psycopg
 import pytest
 
-from configs.schema import FieldConfig, RecordConfig
 from features.records.contract import RecordContract
 from store.feedback.insertion import FeedbackBatch, add_feedback
-from store.feedback.rows import BATCH, check_versions, read_versions, rows_as_text
+from store.feedback.rows import check_versions, read_versions
 from tests.store.history.test_cleaning import USE_CASE
 
 ROWS = 2_000
@@ -49,9 +48,3 @@ def test_only_rows_that_are_wanted_are_read(conn: psycopg.Connection[Any], first
     versions = check_versions(RecordContract(USE_CASE.record), found)
     assert versions.rows.columns["weight"].tolist() == (expected - first).tolist()
     assert read <= 2 * len(expected)
-
-
-def test_of_large_pictures_fewer_rows_are_in_memory_at_once() -> None:
-    picture = RecordConfig(fields=(FieldConfig(name="photo", type="image", shape=(256, 256, 3)),))
-    assert rows_as_text(USE_CASE.record) == BATCH
-    assert 1 < rows_as_text(picture) < 2**30 // (8 * 256 * 256 * 3)

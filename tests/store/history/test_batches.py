@@ -29,7 +29,7 @@ def say(conn: psycopg.Connection[Any], names: str, label: str) -> None:
 def standing(conn: psycopg.Connection[Any], home: Path) -> list[tuple[str, str]]:
     """Identity and label of the rows that stand in the table, which is brought up to date."""
     table = table_of(home, USE_CASE.name, USE_CASE.record)
-    table.fill(conn, add_batches(conn, USE_CASE.name))
+    table.fill(conn, add_batches(conn, USE_CASE.name, USE_CASE.record))
     with HistoryReader(table) as reader:
         return sorted(reader.rows("SELECT identity, label FROM lines WHERE kind = 'row' AND gone_in IS NULL"))
 
@@ -76,7 +76,7 @@ def test_a_row_that_is_corrected_between_any_two_statements_is_there_once(
 
             with connect(database_url) as deciding:
                 done = interrupted(deciding, statements, correct)
-                add_batches(deciding, USE_CASE.name)
+                add_batches(deciding, USE_CASE.name, USE_CASE.record)
                 deciding.commit()
                 was_done = done()
             names = [name for name, _ in standing(conn, tmp_path)]

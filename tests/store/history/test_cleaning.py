@@ -36,7 +36,7 @@ def fill(conn: psycopg.Connection[Any], home: Path, batches: range) -> tables.Hi
         names = [f"i:{3 * batch + place}" for place in range(3)]
         records = [json.dumps({"weight": place}) for place in range(3)]
         add_feedback(conn, USE_CASE.name, FeedbackBatch(names, records, ["ripe"] * 3, "test"))
-        table.fill(conn, add_batches(conn, USE_CASE.name))
+        table.fill(conn, add_batches(conn, USE_CASE.name, USE_CASE.record))
     return table
 
 
@@ -67,7 +67,7 @@ def test_batches_say_whether_a_row_has_gone(conn: psycopg.Connection[Any], tmp_p
     fill(conn, tmp_path, range(2))
     assert not has_gone(conn, USE_CASE.name)
     take_back(conn, USE_CASE.name, LabelSelection(("1",)), actor="ann", reason="wrong")
-    add_batches(conn, USE_CASE.name)
+    add_batches(conn, USE_CASE.name, USE_CASE.record)
     assert read_mark(conn, USE_CASE.name).number == 3
     assert has_gone(conn, USE_CASE.name)
     assert not has_gone(conn, "others")
@@ -85,7 +85,7 @@ def test_rows_are_forgotten_and_all_else_stays_as_it_is(
 ) -> None:
     table = fill(conn, tmp_path, range(4))
     take_back(conn, USE_CASE.name, LabelSelection(("1",)), actor="ann", reason="wrong")
-    table.fill(conn, add_batches(conn, USE_CASE.name))
+    table.fill(conn, add_batches(conn, USE_CASE.name, USE_CASE.record))
     monkeypatch.setattr(tables, "_SMALL_FILES", 3)
     table.clean(conn)
     for name, number in most.items():
@@ -107,7 +107,7 @@ def test_more_rows_are_forgotten_than_a_condition_can_name(
     names, records = [f"i:{one}" for one in range(rows)], [json.dumps({"weight": one}) for one in range(rows)]
     add_feedback(conn, USE_CASE.name, FeedbackBatch(names, records, ["ripe"] * rows, "test"))
     table = table_of(tmp_path, USE_CASE.name, USE_CASE.record)
-    table.fill(conn, add_batches(conn, USE_CASE.name))
+    table.fill(conn, add_batches(conn, USE_CASE.name, USE_CASE.record))
     forgetting.forget_rows(table, {1: np.arange(1, rows)}, folder=tmp_path)
     assert [line[:2] for line in all_lines(table)] == [(rows, 1)]
 

@@ -56,7 +56,7 @@ print("begun", flush=True)
 while True:
     with connect(url) as conn:
         if what == "fill":
-            table.fill(conn, add_batches(conn, USE_CASE.name))
+            table.fill(conn, add_batches(conn, USE_CASE.name, USE_CASE.record))
         else:
             table.clean(conn)
 """
@@ -143,7 +143,7 @@ def test_a_table_that_two_begin_at_once_gets_its_first_batch_once(
 ) -> None:
     names, records = [f"i:{one}" for one in range(3)], ['{"weight": 1}'] * 3
     add_feedback(conn, USE_CASE.name, FeedbackBatch(names, records, ["ripe"] * 3, "test"))
-    until = add_batches(conn, USE_CASE.name)
+    until = add_batches(conn, USE_CASE.name, USE_CASE.record)
     conn.commit()
     table = table_of(tmp_path, USE_CASE.name, USE_CASE.record)
     lines, left = HistoryTable._lines, [connect(database_url)]
@@ -254,7 +254,7 @@ def test_each_row_is_there_once_whoever_is_killed(
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
     table = table_of(tmp_path, USE_CASE.name, USE_CASE.record)
-    table.fill(conn, add_batches(conn, USE_CASE.name))
+    table.fill(conn, add_batches(conn, USE_CASE.name, USE_CASE.record))
     assert rows_of(table) == rows > 0
     operations = [one["operation"] for one in DeltaTable(table.uri).history()]
     assert operations.count("OPTIMIZE") > 1

@@ -60,7 +60,10 @@ def test_labelled_rows(
     names = [f"i:{10 + place}" for place in range(3)]
     records = [json.dumps({"weight": place}) for place in range(3)]
     add_feedback(conn, USE_CASE.name, FeedbackBatch(names, records, ["ripe"] * 3, "test"))
-    table, until = table_of(tmp_path, USE_CASE.name, USE_CASE.record), add_batches(conn, USE_CASE.name)
+    table, until = (
+        table_of(tmp_path, USE_CASE.name, USE_CASE.record),
+        add_batches(conn, USE_CASE.name, USE_CASE.record),
+    )
     setattr(proxy, dies, when)
     with pytest.raises(HistoryError, match=r"s3://ratchet-") as told:
         table.fill(conn, until)
@@ -117,7 +120,7 @@ def test_an_answer_to_a_commit_that_is_lost_on_its_way(
     """The client asks again, and is told that somebody has written that commit already."""
     table = fill(conn, tmp_path, range(4))
     add_feedback(conn, USE_CASE.name, FeedbackBatch(["i:20"], ['{"weight": 1}'], ["ripe"], "test"))
-    until = add_batches(conn, USE_CASE.name)
+    until = add_batches(conn, USE_CASE.name, USE_CASE.record)
     conn.commit()
 
     def lose_one() -> None:

@@ -90,7 +90,7 @@ def test_rows_of_a_batch_that_another_decides_meanwhile_count_as_new(
         fill(table, conn, until)
         insert(slow, 100, 5)
         slow.commit()
-        add_batches(slow, NAME)
+        add_batches(slow, NAME, USE_CASE.record)
         slow.commit()
 
     monkeypatch.setattr(HistoryTable, "fill", overtaken)

@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 import psycopg
+import pyarrow as pa
 import pytest
 
 from configs.schema import FieldConfig, RecordConfig, UseCase
 from features.records import rows as batches
-from features.records.rows import RowBatch, RowSource, record_bytes
+from features.records.rows import RowBatch, RowSource, record_bytes, stored_rows_at_once
 from models.streamed.sources import ChosenRows, gather, newest
 from store.errors import HistoryDamaged, SnapshotError
+from store.feedback.rows import StoredVersion, read_versions
+from store.history import batches as decisions
+from store.history import table
+from store.history.batches import unpack_numbers
 from store.history.places import table_of
 from store.snapshots import opening, restoring
 from store.snapshots.frames import Frame, Newest
@@ -63,11 +68,13 @@ def taken(conn: psycopg.Connection[Any], tmp_path: Path) -> Snapshot:
 
 
 @pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("given", [1, opening.LEAST_GIVEN], ids=["by DuckDB", "by number"])
 @pytest.mark.parametrize("wanted", [None, Newest(12), Newest(12, timedelta(minutes=20)), Newest(10**6)])
 def test_what_is_on_disk_is_what_memory_holds(
     conn: psycopg.Connection[Any], tmp_path: Path, taken: Snapshot, monkeypatch: pytest.MonkeyPatch,
-    wanted: Newest | None,
+    wanted: Newest | None, given: int,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr(opening, "LEAST_GIVEN", given)
     on_disk = open_split(conn, pears.USE_CASE, tmp_path, taken.digest, tmp_path, newest=wanted)
     assert isinstance(on_disk.learn, RowsOnDisk)
     assert isinstance(on_disk.learn, RowSource)
@@ -87,8 +94,33 @@ def test_wide_rows_are_read_fewer_at_once(
 ) -> None:
     monkeypatch.setattr(restoring, "MOST_IN_MEMORY", 0)
     monkeypatch.setattr(batches, "BATCH_BYTES", 3 * record_bytes(pears.USE_CASE.record))
+    looked_at: list[int] = []
+    prove = opening.SnapshotRows._proven
+
+    def proven(rows: opening.SnapshotRows, batch: pa.RecordBatch) -> pa.Table:
+        looked_at.append(batch.num_rows)
+        return prove(rows, batch)
+
+    monkeypatch.setattr(opening.SnapshotRows, "_proven", proven)
     on_disk = open_split(conn, pears.USE_CASE, tmp_path, taken.digest, tmp_path)
     assert {len(batch) for batch in on_disk.learn} <= {1, 2, 3}
+    assert (max(looked_at), sum(looked_at)) == (3, len(on_disk.learn)), "nor are more in memory before"
+
+
+def test_wide_rows_are_read_fewer_at_once_from_the_database(
+    conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pears.store(conn)
+    asked: list[int] = []
+
+    def read(*args: Any) -> list[StoredVersion]:
+        asked.append(len(args[-1]))
+        return read_versions(*args)
+
+    monkeypatch.setattr(table, "read_versions", read)
+    monkeypatch.setattr(batches, "STORED_BYTES", 3 * record_bytes(pears.USE_CASE.record))
+    take_snapshot(conn, pears.USE_CASE, tmp_path, since=None, learned=NOTHING_LEARNED)
+    assert (max(asked), sum(asked) >= pears.ROWS) == (3, True)
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -177,3 +209,24 @@ def test_a_file_that_cannot_be_written_or_is_cut_off_is_told_with_its_place(
         learn.path.unlink()
         with pytest.raises(SnapshotError, match=f"cannot be read from {learn.path}"):
             list(learn)
+
+
+def test_wide_rows_are_written_to_the_table_fewer_at_once(
+    conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pears.store(conn)
+    monkeypatch.setattr(decisions, "MOST_BYTES", 10 * record_bytes(pears.USE_CASE.record))
+    snapshot = take_snapshot(conn, pears.USE_CASE, tmp_path, since=None, learned=NOTHING_LEARNED)
+    query = "SELECT rows FROM history_batch WHERE use_case = %s ORDER BY batch"
+    decided = [len(unpack_numbers(packed)) for (packed,) in conn.execute(query, (pears.USE_CASE.name,))]
+    assert (max(decided), sum(decided)) == (10, pears.ROWS)
+    whole = restoring.open_snapshot(conn, pears.USE_CASE, tmp_path, snapshot.digest)
+    assert len(np.unique(whole.seq)) == snapshot.rows == pears.ROWS
+
+
+def test_how_many_rows_the_database_gives_at_once_goes_by_their_width() -> None:
+    large = RecordConfig(fields=(FieldConfig(name="picture", type="image", shape=(1000, 1000, 3)),))
+    assert stored_rows_at_once(IMAGES, 20_000) == 20_000
+    assert stored_rows_at_once(large, 20_000) == 22
+    largest = RecordConfig(fields=(FieldConfig(name="picture", type="image", shape=(4096, 4096, 3)),))
+    assert stored_rows_at_once(largest.model_copy(update={"fields": largest.fields * 2}), 20_000) == 1
