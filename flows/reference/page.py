@@ -35,10 +35,11 @@ ENVIRONMENT = f"""\
 
 An argument on the command line comes first, then the environment, then the default. Variables of MLflow,
 Prefect and BentoML themselves (`PREFECT_HOME`, `BENTOML_HOME`, `MLFLOW_TRACKING_USERNAME`, ...) are honoured
-where they are set; telemetry of all four tools is off. Each command tells of a variable that is named like
-one of these and is none, with the nearest that there is. Left alone are `{PREFIX}KEY`, which examples here
-have, names that begin with `{PREFIX}TEST_`, `{PREFIX}BENCH_` or `{PREFIX}SCREENSHOTS`, and what
-Kubernetes sets for a Service whose name begins with `ratchet`.
+where they are set; telemetry of all four tools is off. Those of PostgreSQL's clients (`PGSSLMODE`,
+`PGSERVICE`, ...) are for a database of yours: with Ratchet's own none is read. Each command
+tells of a variable that is named like one of these and is none, with the nearest that there is. Left alone
+are `{PREFIX}KEY`, which examples here have, names that begin with `{PREFIX}TEST_`, `{PREFIX}BENCH_` or
+`{PREFIX}SCREENSHOTS`, and what Kubernetes sets for a Service whose name begins with `ratchet`.
 
 | variable | default | |
 |---|---|---|

@@ -8,6 +8,7 @@ What the user has set for Prefect, MLflow or BentoML wins over the choices made 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,11 @@ MARK_HOME = "RATCHET_STACK_HOME"
 MARK_SERVER = "RATCHET_STACK_SERVER"
 """Marks every process of a stack with the server that it is a part of."""
 
+_OF_POSTGRES = re.compile(r"PG[A-Z_]+")
+"""Variables of PostgreSQL's clients (`PGSSLMODE`, `PGSERVICE`, ...), which say how another database is
+reached: nothing of them is meant for that of the home."""
+_NOT_READ = "PGDATESTYLE"
+"""Of them what psycopg cannot read times in, whatever the database."""
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "true",
     "BENTOML_DO_NOT_TRACK": "True",
@@ -141,6 +147,7 @@ def child_environment(
     for name, value in QUIET.items():  # the terminal of a command is no log of a server
         if inherited.get(name) == value:
             del inherited[name]
+    inherited = {name: value for name, value in inherited.items() if not _misleads(settings, name)}
     if server == SERVICE and settings.service_python is not None:
         inherited = {name: value for name, value in inherited.items() if name not in OF_ANOTHER_PYTHON}
     # `python` and the tools' commands are those of its environment, whether it was activated or not.
@@ -165,10 +172,18 @@ def child_environment(
 
 def apply_environment(settings: Settings) -> None:
     """Set the same variables in this process; call it before Prefect or MLflow is imported."""
+    for name in [name for name in os.environ if _misleads(settings, name)]:
+        del os.environ[name]
     for name, value in tool_defaults(settings).items():
         os.environ.setdefault(name, value)
     os.environ.update(tool_environment(settings))
     os.environ.update(proxy_environment(os.environ, own_hosts(settings)))
+
+
+def _misleads(settings: Settings, name: str) -> bool:
+    """Whether a variable would have clients look for the database elsewhere, or read it wrongly."""
+    is_own = settings.database_url is None
+    return name == _NOT_READ or (is_own and _OF_POSTGRES.fullmatch(name) is not None)
 
 
 def quieten_logs() -> None:

@@ -69,6 +69,22 @@ def test_what_the_user_has_set_for_a_tool_wins(tmp_path: Path) -> None:
     assert child_environment(ours, "prefect", base={"PREFECT_HOME": "/mine"})["PREFECT_HOME"] == "/mine"
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_what_leads_to_another_database_is_not_meant_for_that_of_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    mislead = {"PGSSLMODE": "require", "PGSERVICE": "elsewhere", "PGOPTIONS": "-c nosuch=1"}
+    base = {**mislead, "PGDATESTYLE": "German", "PATH": "/bin", "NOPGHOST": "x"}
+    ours = settings(tmp_path, **({} if own else {"RATCHET_DATABASE_URL": "postgresql://u:p@h/db"}))
+    told = child_environment(ours, "worker", base=base)
+    assert {name: told[name] for name in mislead if name in told} == ({} if own else mislead)
+    assert ("PGDATESTYLE" in told, told["NOPGHOST"]) == (False, "x")
+    monkeypatch.setattr(os, "environ", dict(base))
+    apply_environment(ours)
+    assert {name: os.environ[name] for name in mislead if name in os.environ} == ({} if own else mislead)
+    assert ("PGDATESTYLE" in os.environ, os.environ["NOPGHOST"]) == (False, "x")
+
+
 def test_prefects_client_reads_no_authorities_where_it_asks_without_tls(tmp_path: Path) -> None:
     ours = child_environment(settings(tmp_path), "worker", base={})
     (read,) = ssl.create_default_context(cafile=ours["PREFECT_API_SSL_CERT_FILE"]).get_ca_certs()
