@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from features.files.batches import Source
+from features.files.changing import change_notes, file_status
 from features.files.labelled_rows import misspelt_columns, require_columns
 from features.files.layout import layout_of
 from features.files.outputs import Formulas, join_parts
@@ -102,7 +103,7 @@ def predict_file(
     """
     if output.exists():
         raise FileExistsError(f"{output} exists; name an output that does not")
-    started = time.monotonic()
+    started, before = time.monotonic(), file_status(path)
     parts = open_parts(path, output, version, ledger)
     with closing(open_source(path, layout_of(predictor.use_case))) as source:
         use_case = predictor.use_case
@@ -126,7 +127,7 @@ def predict_file(
         parts.resumed,
         seconds,
         disarmed,
-        notes,
+        (*notes, *change_notes(path, before)),
     )
 
 

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import psycopg
 
 from configs.schema import UseCase
 from features.files.batches import Lines, Source, table_source
+from features.files.changing import change_notes, file_status
 from features.files.datasets import as_configured, load_dataset
 from features.files.labelled_rows import RowReader, first_rows
 from features.files.layout import layout_of
@@ -83,8 +84,10 @@ def ingest_file(
     Raises:
         SourceError: the file cannot be read or lacks columns; bad rows are no error, they go to quarantine.
     """
+    before = file_status(path)
     with closing(open_source(path, layout_of(use_case))) as source:
-        return _ingest(conn, use_case, source, rows, progress, door)
+        report = _ingest(conn, use_case, source, rows, progress, door)
+    return replace(report, notes=(*report.notes, *change_notes(path, before)))
 
 
 def ingest_dataset(

@@ -292,3 +292,19 @@ def test_a_column_that_is_nearly_that_of_a_field_which_may_be_missing_is_told(tm
     report = predict_file(predictor, 1, write(tmp_path / "rows.csv", misspelt), tmp_path / "out.csv")
     assert report.answered == 5
     assert report.notes == (f"column '{column}z' is not read; is '{column}' meant, which the file lacks?",)
+
+
+def test_a_file_that_is_replaced_while_it_is_answered_is_told(tmp_path: Path) -> None:
+    predictor = Predictor.load(make_artifact(tmp_path / "1", PLANS, seed=1))
+    path, other = write(tmp_path / "rows.csv", rows_of(5)), write(tmp_path / "other.csv", rows_of(6))
+    before, after = path.stat().st_size, other.stat().st_size
+
+    def meanwhile(_progress: FileProgress) -> None:
+        other.replace(path)
+
+    report = predict_file(predictor, 1, path, tmp_path / "answers.csv", progress=meanwhile)
+    assert report.rows == 5
+    assert report.notes == (
+        f"the file changed while it was read, from {before:,} to {after:,} bytes: rows may be missing, "
+        "and one may be cut; it has to be read again once nobody writes to it",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,38 @@ def test_what_came_before_a_damage_is_stored(database_url: str, tmp_path: Path) 
     (tmp_path / "g.parquet").write_bytes(whole.read_bytes()[:-10])
     with connect(database_url) as conn, pytest.raises(SourceError):
         ingest_file(conn, USE_CASE, tmp_path / "g.parquet")
+
+
+@pytest.mark.parametrize(("name", "cut"), [("f.csv", True), ("f.csv", False), ("f.jsonl", True)])
+def test_a_file_that_is_written_to_while_it_is_read_is_told(
+    conn: psycopg.Connection, tmp_path: Path, name: str, cut: bool
+) -> None:
+    if name.endswith("csv"):
+        lines = [HEADER, *(line(number) for number in range(2_000))]
+    else:
+        lines = [
+            json.dumps({"when": "2024-01-01T00:00:00Z", "age": number, "city": "town", "came": "yes"}) + "\n"
+            for number in range(2_000)
+        ]
+    path = write(tmp_path / name, "".join(lines))
+    before = path.stat().st_size
+
+    def meanwhile(_progress: IngestProgress) -> None:
+        if path.stat().st_size == before:
+            if cut:
+                os.truncate(path, before - 5)
+            else:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(line(2_000))
+
+    report = ingest_file(conn, USE_CASE, path, progress=meanwhile)
+    after = path.stat().st_size
+    assert [note for note in report.notes if "changed" in note] == [
+        f"the file changed while it was read, from {before:,} to {after:,} bytes: rows may be missing, "
+        "and one may be cut; it has to be read again once nobody writes to it"
+    ]
+    again = ingest_file(conn, USE_CASE, path)
+    assert not [note for note in again.notes if "changed" in note]
 
 
 def test_progress_is_told(conn: psycopg.Connection, tmp_path: Path) -> None:
