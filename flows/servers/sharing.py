@@ -55,7 +55,7 @@ def ensure_models_here(settings: Settings) -> None:
         use_cases = use_cases_with_models(conn)
     if not use_cases:
         return
-    storage = open_storage(settings)
+    storage = open_storage(settings).for_a_look()
     with suppress(StorageUnavailable):  # said already, and what is cached here serves
         if next(storage.list(ARTIFACTS), None) is None:
             raise ModelsElsewhere(storage.url, use_cases)

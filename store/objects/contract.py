@@ -70,6 +70,9 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Delete an object; one that is gone is as it should be."""
 
+    def for_a_look(self) -> Storage:
+        """The same, which gives up sooner a server that does not answer: for who asks whether it does."""
+
     def filesystem(self) -> tuple[Any, str]:
         """A `pyarrow.fs.FileSystem`, and the path in it that keys are below."""
 

@@ -40,6 +40,7 @@ def probe_storage(storage: Storage) -> None:
     Raises:
         StorageError: one of it cannot be done; the message says which variable is at fault.
     """
+    storage = storage.for_a_look()
     key, content = f"{PROBE}/{uuid4().hex}", uuid4().bytes
     storage.put(key, content)
     try:

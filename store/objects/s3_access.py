@@ -21,6 +21,8 @@ from store.errors import StorageRefused
 INSTALL = "pip install 'ratchet[s3]'"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 60, 3
+LOOK_SECONDS, LOOK_ATTEMPTS = 10, 2
+"""The same for who only asks whether it answers."""
 KEPT_SECONDS = 300.0
 """After so long what boto3 finds in files is looked up again; keys in them may have been replaced."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -40,6 +42,8 @@ class S3Access:
     """`AWS_REGION`; None: what a profile names, else `us-east-1`."""
     virtual: bool
     """Whether the bucket is a part of the host's name."""
+    patient: bool = True
+    """Whether boto3 waits as long as a large object may take."""
 
     @property
     def place(self) -> str:
@@ -133,8 +137,11 @@ def _client(access: S3Access, _variables: tuple[tuple[str, str], ...], _process:
             region_name=access.region or session.region_name or "us-east-1",
             config=Config(
                 connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                read_timeout=READ_SECONDS if access.patient else LOOK_SECONDS,
+                retries={
+                    "mode": "standard",
+                    "total_max_attempts": ATTEMPTS if access.patient else LOOK_ATTEMPTS,
+                },
                 s3={"addressing_style": "virtual" if access.virtual else "path"},
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from store.errors import ObjectExists, ObjectMissing, WrongKey
+from store.errors import ObjectExists, ObjectMissing, StorageUnavailable, WrongKey
+from store.objects import s3_access
 from store.objects.contract import Storage
-from store.objects.opening import PROBE, probe_storage
+from store.objects.opening import PROBE, probe_storage, storage_at
 from store.objects.s3_access import KEPT_SECONDS, read_access
 
 
@@ -147,6 +149,19 @@ def test_delta_writers_at_once_lose_nothing(storage: Storage) -> None:
 def test_a_look_leaves_nothing(storage: Storage) -> None:
     probe_storage(storage)
     assert list(storage.list(PROBE)) == []
+
+
+@pytest.mark.timeout(60)
+def test_a_look_waits_little_for_a_server_that_accepts_and_never_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(s3_access, "LOOK_SECONDS", 0.5)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(StorageUnavailable, match="s3://models"):
+            probe_storage(storage_at("s3://models"))
 
 
 def test_a_client_is_made_again_for_other_variables_and_in_another_process(
