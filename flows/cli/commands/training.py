@@ -11,6 +11,7 @@ import typer
 from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import connected_settings, input_errors, named_use_case
+from flows.cli.terminal.opening import BEGINS_ANEW, STORED_ONCE, repeatable
 from flows.cli.terminal.output import apart, facts, print_json, result_console, styled, table
 from flows.cli.terminal.words import many
 
@@ -98,7 +99,7 @@ def _store(settings: Settings, use_case: UseCase, file: Path) -> IngestReport:
     from store.database.connection import connect, database_url
     from store.ingest.files import ingest_file
 
-    with connect(database_url(settings)) as conn, bar(file.name) as progress:
+    with connect(database_url(settings)) as conn, repeatable(STORED_ONCE), bar(file.name) as progress:
         report = ingest_file(
             conn, use_case, file, progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows")
         )
@@ -113,9 +114,10 @@ def _run(settings: Settings, use_case: str, kind: Kind, options: RunOptions, as_
 
     with bar(f"{kind} {use_case}") as progress:
         try:
-            result = retrain_now(
-                settings, use_case, kind=kind, options=options, on_progress=progress.follow_run
-            )
+            with repeatable(BEGINS_ANEW):
+                result = retrain_now(
+                    settings, use_case, kind=kind, options=options, on_progress=progress.follow_run
+                )
         except NotConfigurable:
             raise
         except input_errors() as error:  # of what the run found, not of what the command was given

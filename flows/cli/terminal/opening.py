@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from configs.schema import UseCase
 
 
+STORED_ONCE = "what was stored is not stored twice: the same command goes on"
+BEGINS_ANEW = "what was stored stays; the same command begins the run anew"
 GOES_ON = "the same command goes on where it was cut off"
 ALL_OR_NOTHING = "either all of it was done or nothing; the same command does what is left"
 

@@ -10,7 +10,7 @@ import typer
 from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
 from flows.cli.terminal.global_options import named_use_case, settings_here
-from flows.cli.terminal.opening import opened, repeatable
+from flows.cli.terminal.opening import STORED_ONCE, opened, repeatable
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def ingest(
     from flows.cli.terminal.progress import bar
     from store.ingest.files import ingest_file
 
-    again = "what was stored is not stored twice: the same command goes on"
-    with opened(use_case) as (conn, config), repeatable(again), bar(file.name) as progress:
+    with opened(use_case) as (conn, config), repeatable(STORED_ONCE), bar(file.name) as progress:
         report = ingest_file(
             conn, config, file, progress=lambda now: progress.show(now.fraction, f"{now.rows:,} rows")
         )

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from flows import launch
+from flows.cli.commands import training
+from flows.cli.terminal.global_options import settings_here
+from flows.cli.terminal.opening import BEGINS_ANEW, STORED_ONCE
+from store.errors import StorageUnavailable
 from tests.flows.cli.commands import test_sources
 from tests.flows.cli.commands.test_sources import run
 
@@ -45,3 +51,32 @@ def test_a_session_that_ends_amid_the_work_is_told_with_what_the_same_command_do
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("DROP FUNCTION end_session CASCADE")
     assert run(*command.split()).exit_code == 0
+
+
+@pytest.fixture
+def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks whether it answers."""
+    monkeypatch.setattr(training, "connected_settings", lambda _use_case: settings_here())
+
+
+@pytest.mark.usefixtures("without_mlflow")
+def test_a_retrain_with_a_file_that_is_cut_off_says_it_of_the_file(
+    home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(END_SESSION.format(table="feedback"))
+    cut_off = run("retrain", "loans", "--data", "loans.csv")
+    assert cut_off.exit_code == 1, cut_off.output
+    assert STORED_ONCE in cut_off.stderr
+
+
+@pytest.mark.usefixtures("home", "without_mlflow")
+def test_a_run_whose_storage_goes_away_says_what_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(*_arguments: Any, **_options: Any) -> None:
+        raise StorageUnavailable("s3://models", "it does not answer")
+
+    monkeypatch.setattr(launch, "retrain_now", lose)
+    lost = run("retrain", "loans")
+    assert lost.exit_code == 1, lost.output
+    assert lost.stderr.rstrip().endswith(f"it does not answer; {BEGINS_ANEW}")
