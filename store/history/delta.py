@@ -22,6 +22,7 @@ from configs.schema import RecordConfig
 from store.database.locks import lock_transaction
 from store.errors import HistoryBusy, HistoryDamaged, HistoryError
 from store.history.faults import is_of_place
+from store.history.properties import set_properties
 from store.objects.contract import StoredObject
 from store.objects.opening import storage_at
 
@@ -109,12 +110,13 @@ def _made(
     Of two that would begin it with a batch both would be committed: Delta checks nothing against a table that
     was not there.
     """
-    with Told(uri, what):
-        write_deltalake(uri, schema.empty_table(), mode="append", storage_options=dict(options), **how)
-    table = open_table(uri, options, what)
-    if table is None:
-        raise HistoryBusy(f"{what} at {uri} was deleted by another process")
-    return table
+    try:
+        with Told(uri, what):
+            write_deltalake(uri, schema.empty_table(), mode="append", storage_options=dict(options), **how)
+            # Not by `open_table`, which may know one that was there a moment ago by the same log.
+            return DeltaTable(uri, storage_options=dict(options))
+    except TableNotFoundError as error:
+        raise HistoryBusy(f"{what} at {uri} was deleted by another process") from error
 
 
 @contextmanager
@@ -133,7 +135,7 @@ def changing_alone(conn: psycopg.Connection[Any], name: str) -> Iterator[None]:
         yield
 
 
-def join_files(table: DeltaTable, uri: str, what: str, **how: Any) -> None:
+def join_files(table: DeltaTable, uri: str, options: Mapping[str, str], what: str, **how: Any) -> None:
     """Make small files one; where others change the table meanwhile, that is left to the next time.
 
     Of two that do so at once both would be committed, and each row be there twice: Delta as we have it sees
@@ -141,6 +143,7 @@ def join_files(table: DeltaTable, uri: str, what: str, **how: Any) -> None:
     are, so each writes itself down there first.
 
     Args:
+        options: of the object store.
         what: the table, as people call it.
         how: which files, and how they are written (`TableOptimizer.compact`).
 
@@ -150,7 +153,7 @@ def join_files(table: DeltaTable, uri: str, what: str, **how: Any) -> None:
     own = uuid4().hex
     try:
         with Told(uri, what):
-            table.alter.set_table_properties({_JOINING: own}, raise_if_not_exists=False)
+            set_properties(table, uri, options, {_JOINING: own})
             if table.metadata().configuration.get(_JOINING) == own:  # else another has begun behind us
                 table.optimize.compact(**how)
     except HistoryBusy as busy:
@@ -221,10 +224,10 @@ def is_summed_up_often(table: DeltaTable | None) -> bool:
     return table is None or OFTEN_SUMMED_UP.items() <= table.metadata().configuration.items()
 
 
-def sum_up_often(table: DeltaTable | None) -> None:
+def sum_up_often(table: DeltaTable | None, uri: str, options: Mapping[str, str]) -> None:
     """Have the log of a table of an earlier release summed up as often; nobody else changes it meanwhile."""
     if table is not None and not is_summed_up_often(table):
-        table.alter.set_table_properties(OFTEN_SUMMED_UP)
+        set_properties(table, uri, options, OFTEN_SUMMED_UP)
 
 
 def described_record(uri: str, options: Mapping[str, str], what: str) -> RecordConfig:

@@ -221,7 +221,7 @@ class HistoryTable:
         self._join_small_files(conn)
         if not is_summed_up_often(self._open()):
             with self._changing(conn), Told(self.uri, WHAT):
-                sum_up_often(self._open())
+                sum_up_often(self._open(), self.uri, self.options)
         if (table := self._open()) is None:
             return 0
         with Told(self.uri, WHAT):
@@ -300,7 +300,7 @@ class HistoryTable:
             table = self._open()
             if table is None or not self._has_many_small(table):  # another has done it
                 return
-            join_files(table, self.uri, WHAT, target_size=_FILE_SIZE)
+            join_files(table, self.uri, self.options, WHAT, target_size=_FILE_SIZE)
 
     def _has_many_small(self, table: DeltaTable | None) -> bool:
         if table is None:

@@ -136,11 +136,12 @@ class PredictionTable:
             if table is None:
                 return
             with Told(self.uri, WHAT):
-                sum_up_often(table)
+                sum_up_often(table, self.uri, self.options)
             for month in self._crowded(table):
                 join_files(
                     table,
                     self.uri,
+                    self.options,
                     WHAT,
                     partition_filters=[("month", "=", month)],
                     target_size=_FILE_SIZE,
