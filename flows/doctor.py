@@ -26,6 +26,7 @@ from configs.security.home import readable_by_others
 from configs.security.proxies import through_proxy
 from configs.settings import Settings, ensure_different_ports
 from configs.spelling.near_names import meant
+from flows.beforehand.tool_variables import unreadable
 from flows.compute.looking import look_at_clusters
 from flows.inbox_strays import strays_of
 from flows.servers.own_prefect import own_prefect_problem
@@ -33,7 +34,6 @@ from flows.servers.sharing import ensure_models_here
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
-from flows.tool_variables import unreadable
 from models.laws.configured import model_problem
 from models.streamed.choosing import foresee
 from store.database.connection import connect

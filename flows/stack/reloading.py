@@ -19,7 +19,7 @@ import psutil
 from configs.loading import load_selected
 from configs.served import read_use_cases, write_served
 from configs.settings import Settings
-from flows.configured import ensure_configured
+from flows.beforehand.configured import ensure_configured
 from flows.stack import probes, state
 from flows.stack.errors import NotTakenUp, ServerFailed
 from flows.stack.processes import is_running, log_end

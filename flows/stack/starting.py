@@ -23,7 +23,8 @@ from configs.security.home import make_home_private
 from configs.security.umask import set_private_umask
 from configs.served import write_served
 from configs.settings import CHECKOUT, Settings, ensure_different_ports
-from flows.configured import ensure_configured
+from flows.beforehand.configured import ensure_configured
+from flows.beforehand.tool_variables import ensure_readable
 from flows.servers.environment import child_environment
 from flows.servers.prefect_access import ensure_password
 from flows.servers.sharing import ensure_models_here, ensure_storage
@@ -42,7 +43,6 @@ from flows.stack.specs import (
     servers,
 )
 from flows.stack.stopping import stop_server
-from flows.tool_variables import ensure_readable
 from store.database.connection import connect, ensure_databases, migrate
 from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS

@@ -249,7 +249,7 @@ def _database_faults() -> tuple[type[Exception], ...]:
 
 def _unreadable_variables() -> list[str]:
     """Variables by which Prefect or MLflow may have failed; asked only when something was raised."""
-    from flows.tool_variables import unreadable
+    from flows.beforehand.tool_variables import unreadable
 
     return unreadable(read_settings(), os.environ)
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from configs.settings import Settings
-from flows.configured import ensure_configured
+from flows.beforehand.configured import ensure_configured
 from flows.stack import processes, starting, state
 from flows.stack.reloading import take_up
 from models.errors import NotConfigurable

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from configs.errors import ConfigError
 from configs.settings import Settings, read_settings
 from flows import doctor
+from flows.beforehand.tool_variables import unreadable
 from flows.cli import app
 from flows.cli.commands import servers
 from flows.servers.environment import QUIET, tool_defaults, tool_environment
 from flows.stack.starting import bring_up
-from flows.tool_variables import unreadable
 
 
 @pytest.fixture

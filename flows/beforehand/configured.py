@@ -6,15 +6,13 @@ a process of its own, as the one that starts the servers may stay to watch them.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterable
 
 from configs.loading import load_selected
 from configs.schema import UseCase
 from configs.schema.features import STANDARD
-from configs.settings import CHECKOUT, Settings, read_settings
+from configs.settings import Settings, read_settings
+from flows.beforehand.asking import AskedInVain, ask, tell
 from flows.servers.environment import child_environment
 from models.errors import NotConfigurable
 from models.estimators.catalogue import ESTIMATORS
@@ -48,21 +46,13 @@ def names_others(use_case: UseCase) -> bool:
 
 
 def _ask_child(settings: Settings) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.configured"],
-        env=child_environment(settings, NAME),
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    if done.returncode != 0 or not lines:  # what a package does when it is imported may end the process
-        ends = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        name = "any that names a class of another package"
-        raise NotConfigurable(name, f"the check of it ended with {done.returncode}: {ends}")
-    for name, problem in json.loads(lines[-1]).items():
+    try:
+        found: dict[str, str] = ask("flows.beforehand.configured", (), child_environment(settings, NAME))
+    except AskedInVain as error:
+        raise NotConfigurable(
+            "any that names a class of another package", f"the check of it {error}"
+        ) from error
+    for name, problem in found.items():
         raise NotConfigurable(name, problem)
 
 
@@ -73,11 +63,10 @@ def problems_of(use_cases: Iterable[UseCase]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Look at all use cases of the settings, and say in the last line of stdout what is wrong with which."""
+    """Look at all use cases of the settings, and tell what is wrong with which."""
     settings = read_settings()
     use_cases = load_selected(settings.config_dirs, settings.use_cases)
-    found = problems_of(use_cases.values())
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
+    tell(problems_of(use_cases.values()))
 
 
 if __name__ == "__main__":

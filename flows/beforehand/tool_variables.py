@@ -7,14 +7,13 @@ where something is set that is more than text.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 
 from configs.errors import ConfigError
-from configs.settings import CHECKOUT, Settings
+from configs.settings import Settings
+from flows.beforehand.asking import AskedInVain, ask, tell
 from flows.servers.environment import QUIET, child_environment, tool_defaults, tool_environment
 
 NAME = "check"
@@ -52,20 +51,12 @@ def unreadable(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     )
     if not own:
         return []
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.tool_variables", *own],
-        env=child_environment(settings, NAME, environ),
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    if done.returncode != 0 or not lines:
-        ends = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return [f"{', '.join(own)}: the check of them ended with {done.returncode}: {ends}"]
-    found: dict[str, str] = json.loads(lines[-1])
+    try:
+        found: dict[str, str] = ask(
+            "flows.beforehand.tool_variables", own, child_environment(settings, NAME, environ)
+        )
+    except AskedInVain as error:
+        return [f"{', '.join(own)}: the check of them {error}"]
     return [_sentence(name, environ[name], why) for name, why in found.items()]
 
 
@@ -103,15 +94,14 @@ def _problem_for_mlflow(name: str) -> str | None:
 
 
 def main(names: list[str]) -> None:
-    """Set each variable by itself, and say in the last line of stdout which its tool cannot read, and why."""
+    """Set each variable by itself, and tell which its tool cannot read, and why."""
     values = {name: os.environ.pop(name) for name in names}
     found: dict[str, str | None] = {}
     for name, value in values.items():
         os.environ[name] = value
         found[name] = _problem_for_prefect() if name.startswith(PREFECT) else _problem_for_mlflow(name)
         del os.environ[name]
-    told = {name: why for name, why in found.items() if why is not None}
-    sys.stdout.write(f"\n{json.dumps(told)}\n")
+    tell({name: why for name, why in found.items() if why is not None})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Mirrors flows/beforehand: real processes that are asked, and what is told of them."""
