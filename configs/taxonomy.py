@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
 
 from configs.errors import ConfigError
+from configs.spelling.letters import compose
 from configs.yaml_files import read_yaml
 
 LABELS_KEY = "labels"
@@ -46,13 +47,25 @@ class TaxonomyEntry(BaseModel):
 
 
 class Taxonomy(RootModel[dict[str, TaxonomyEntry]]):
-    """Label to entry."""
+    """Label to entry; a label is found in whichever form its letters are written."""
 
     model_config = ConfigDict(frozen=True)
 
+    @field_validator("root")
+    @classmethod
+    def _letters_are_composed(cls, root: dict[str, TaxonomyEntry]) -> dict[str, TaxonomyEntry]:
+        composed = {compose(label): entry for label, entry in root.items()}
+        if len(composed) < len(root):
+            twice = next(label for label in root if label not in composed)
+            raise ValueError(f"label '{twice}' is there twice, in two forms of its letters")
+        return composed
+
+    def __contains__(self, label: str) -> bool:
+        return compose(label) in self.root
+
     def recommend(self, label: str) -> list[dict[str, Any]]:
         """What to recommend for a label; nothing where the taxonomy does not know it."""
-        entry = self.root.get(label)
+        entry = self.root.get(compose(label))
         return [] if entry is None else list(entry.recommendations)
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from configs.schema.base import ColumnName, Fraction, Frozen
+from configs.spelling.letters import spelled_like
+from configs.spelling.near_names import meant
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
@@ -49,8 +52,9 @@ class TargetConfig(Frozen):
         for label in self.classes:
             if self.separator in label:
                 raise ValueError(f"class '{label}' holds the separator '{self.separator}'")
-        if self.classes and (unknown := sorted(set(self.thresholds) - set(self.classes))):
-            raise ValueError(f"thresholds name '{unknown[0]}', which is not one of classes")
+        if self.classes and (unknown := sorted(set(self.thresholds_of(self.classes)) - set(self.classes))):
+            near = meant(unknown[0], self.classes)
+            raise ValueError(f"thresholds name '{unknown[0]}', which is not one of classes{near}")
         return self
 
     @model_validator(mode="after")
@@ -63,9 +67,25 @@ class TargetConfig(Frozen):
             raise ValueError("a multiclass target needs at least 2 classes, 1 is listed")
         if self.positive is not None and self.task != "binary":
             raise ValueError("`positive` is for binary targets only")
-        if self.positive is not None and self.classes and self.positive not in self.classes:
-            raise ValueError(f"positive '{self.positive}' is not one of classes {list(self.classes)}")
+        if self.positive is not None and self.classes and self.positive_of(self.classes) not in self.classes:
+            raise ValueError(
+                f"positive '{self.positive}' is not one of classes {list(self.classes)}"
+                f"{meant(self.positive, self.classes)}"
+            )
         return self
+
+    def positive_of(self, classes: Sequence[str]) -> str | None:
+        """The class that binary metrics speak of, as a version with these classes spells it.
+
+        It may be none of them where `classes` is learned; None for other tasks.
+        """
+        if self.task != "binary":
+            return None
+        return classes[1] if self.positive is None else spelled_like(self.positive, classes)
+
+    def thresholds_of(self, classes: Collection[str]) -> dict[str, float]:
+        """`thresholds` by label as a version with these classes spells it, and of labels it does not know."""
+        return {spelled_like(label, classes): least for label, least in self.thresholds.items()}
 
 
 class HoldBackConfig(Frozen):

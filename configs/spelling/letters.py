@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 
 
 def compose(text: str) -> str:
@@ -17,3 +18,15 @@ def compose(text: str) -> str:
 def decompose(text: str) -> str:
     """The text with accents as characters of their own (Unicode NFD), as macOS writes names of files."""
     return text if text.isascii() else unicodedata.normalize("NFD", text)
+
+
+def spelled_like(name: str, names: Collection[str]) -> str:
+    r"""The one of `names` that has the same letters, in whichever form; where none has, the name composed.
+
+    >>> spelled_like("cafe\u0301", ["bar", "caf\u00e9"]) == "caf\u00e9"
+    True
+    """
+    if name in names or name.isascii():
+        return name
+    composed = compose(name)
+    return next((one for one in names if compose(one) == composed), composed)

@@ -229,5 +229,5 @@ def _judged(stage: Stage, models: dict[str, Model], production: Model, holdout: 
         production=production.answers.to(holdout),
         production_error=None,
         classes=list(dict.fromkeys(label for one in parties for label in one.answers.classes)),
-        positive=stage.use_case.target.positive or parties[0].answers.positive,
+        positive=stage.use_case.target.positive_of(parties[0].answers.classes),
     )

@@ -7,7 +7,7 @@ that is missing, or fails, is passed over. The source says which link answered.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from configs.schema import ChainLink, UseCase
+from configs.spelling.letters import spelled_like
 from configs.taxonomy import read_taxonomy
 from features.encoders.contract import row_count
 from features.records.contract import Columns, take
@@ -161,9 +162,11 @@ def make_chain(use_case: UseCase, load: Callable[[ChainLink], Predictor | None])
 def _answerer(
     use_case: UseCase, link: ChainLink, load: Callable[[ChainLink], Predictor | None]
 ) -> Answerer | None:
-    if link.keywords:
-        return KeywordClassifier(link.keywords)
+    keywords: Mapping[str, Sequence[str]] = link.keywords
     if link.taxonomy and use_case.taxonomy is not None:
-        return KeywordClassifier(read_taxonomy(Path(use_case.taxonomy)).keywords)
+        keywords = read_taxonomy(Path(use_case.taxonomy)).keywords
+    if keywords or link.taxonomy:
+        classes = use_case.target.classes
+        return KeywordClassifier({spelled_like(label, classes): words for label, words in keywords.items()})
     predictor = load(link)
     return None if predictor is None else Model(predictor)

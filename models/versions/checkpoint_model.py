@@ -55,14 +55,17 @@ class CheckpointModel:
     @property
     def positive(self) -> str | None:
         """The class that binary metrics speak of."""
-        target = self.use_case.target
-        return (target.positive or self.classes[1]) if target.task == "binary" else None
+        return self.use_case.target.positive_of(self.classes)
 
     @property
     def thresholds(self) -> NDArray[np.float32] | None:
         """Those configured, else 0.5: the others are chosen when the training is over (multilabel)."""
         target = self.use_case.target
-        return threshold_array(target.thresholds, self.classes) if target.task == "multilabel" else None
+        return (
+            threshold_array(target.thresholds_of(self.classes), self.classes)
+            if target.task == "multilabel"
+            else None
+        )
 
     def predict(self, columns: Columns) -> Answers:
         """Answers for n checked records."""

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from configs.schema import ChallengerConfig, UseCase
 from configs.schema.features import STANDARD
+from configs.spelling.near_names import meant
 from features.encoders.contract import Encoder
 from features.encoders.tabular import CUT
 from features.records.contract import Columns
+from features.records.error_messages import describe, one_of
 from models.errors import CannotUpdate, TrainingError
 from models.estimators.arrays import Targets
 from models.estimators.contract import Estimator, Fitted, knows_categories
@@ -133,16 +135,22 @@ def check_classes(use_case: UseCase, targets: Targets, classes: tuple[str, ...])
 
 
 def check_class_count(use_case: UseCase, present: int, classes: tuple[str, ...]) -> None:
-    """Refuse rows of which so few classes are present, or for a binary target too many classes.
+    """Refuse rows of which so few classes are present, or for a binary target too many, or other ones.
 
     Raises:
-        TrainingError: saying how many there are.
+        TrainingError: saying how many there are, or that `target.positive` is none of them.
     """
     if present < 2:
         raise TrainingError(f"the training rows hold {present} class; at least 2 are needed")
     if use_case.target.task == "binary" and len(classes) != 2:
         raise TrainingError(
             f"a binary target has 2 classes, the training rows hold {len(classes)}: {', '.join(classes[:5])}"
+        )
+    positive = use_case.target.positive_of(classes)
+    if positive is not None and positive not in classes:
+        raise TrainingError(
+            f"target.positive: got {describe(positive)}, which is the label of no training row"
+            f"{meant(positive, classes)}; allowed: {one_of(classes)}"
         )
 
 

@@ -186,15 +186,16 @@ def fit_thresholds(
     target = use_case.target
     if target.task != "multilabel":
         return {}
-    if set(classes) <= set(target.thresholds):
-        return {label: target.thresholds[label] for label in classes}
+    configured = target.thresholds_of(classes)
+    if set(classes) <= set(configured):
+        return {label: configured[label] for label in classes}
     parts = np.random.default_rng(recipe.seed).permutation(len(rows)) % use_case.training.validation
     out_of_fold = np.zeros(rows.y.shape, dtype=np.float32)
     for member in fitted.members:
         if member.weight > 0:
             out_of_fold += np.float32(member.weight) * _cross_fit(member, recipe, rows, parts, watch)
     best = dict(zip(classes, choose_thresholds(out_of_fold, rows.y).astype(float).tolist(), strict=True))
-    return {label: target.thresholds.get(label, best[label]) for label in classes}
+    return {label: configured.get(label, best[label]) for label in classes}
 
 
 def _fit_one(recipe: Recipe, rows: LearnableRows, watch: RememberingWatch) -> Estimator:

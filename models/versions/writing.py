@@ -109,7 +109,6 @@ def _write_files(
     write_encoder(draft, fitted.encoder)
     write_json(draft / PROBE, _make_probe(fitted, use_case, holdout).model_dump(mode="json"))
     target = use_case.target
-    positive = (target.positive or fitted.classes[1]) if target.task == "binary" else None
     members = _describe_members(fitted.estimator)
     manifest = Manifest(
         format=_format(fitted, members),
@@ -117,7 +116,7 @@ def _write_files(
         kind=use_case.kind,
         task=target.task,
         classes=fitted.classes,
-        positive=positive,
+        positive=target.positive_of(fitted.classes),
         thresholds=fitted.thresholds,
         challenger=fitted.challenger,
         fit=fitted.fit,

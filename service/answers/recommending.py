@@ -43,7 +43,7 @@ class Recommender:
                 Problem(row, "label", f"label: got {describe(label)}; allowed: {one_of(self._vocabulary)}")
                 for row, labels in enumerate(sets)
                 for label in labels
-                if label not in self._taxonomy.root
+                if label not in self._taxonomy
             ]
         if problems:
             raise invalid_records(problems, len(sent))

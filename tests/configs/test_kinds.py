@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from configs.errors import ConfigError
 from configs.loading import parse_use_case
 from configs.schema import UseCase
+from configs.spelling.letters import compose, decompose
 
 TEXT: dict[str, Any] = {
     "name": "texts",
@@ -66,6 +67,22 @@ def test_valid(raw: dict[str, Any]) -> None:
 def test_refused(raw: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         UseCase.model_validate(raw)
+
+
+def test_classes_are_named_in_whichever_form_their_letters_are() -> None:
+    target: dict[str, Any] = {"task": "binary", "classes": ["non", compose("gelé")]}
+    binary = UseCase.model_validate({**TEXT, "target": target | {"positive": decompose("gelé")}}).target
+    assert binary.positive_of(binary.classes) == compose("gelé")
+    thresholds = {decompose("gelé"): 0.3, "non": 0.4}
+    target = {"task": "multilabel", "classes": ["non", compose("gelé")], "thresholds": thresholds}
+    many = UseCase.model_validate({**MANY, "target": target}).target
+    assert many.thresholds_of(many.classes) == {compose("gelé"): 0.3, "non": 0.4}
+    with pytest.raises(
+        ValidationError, match=r"positive 'yess' is not one of classes .* \(is 'yes' meant\?\)"
+    ):
+        UseCase.model_validate(
+            {**TEXT, "target": {"task": "binary", "classes": ["no", "yes"], "positive": "yess"}}
+        )
 
 
 def test_a_taxonomy_lies_beside_its_configuration(tmp_path: Path) -> None:

@@ -142,6 +142,37 @@ def test_a_chain_is_made_from_its_configuration(tmp_path: Path) -> None:
     assert taxonomy.recommend("water") == []
 
 
+def test_labels_of_keywords_are_those_of_the_classes_in_whichever_form_their_letters_are(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "taxonomy.yaml"
+    path.write_text(
+        f"{decompose('thé')}:\n  keywords: [leaf]\n  recommendations: [Green]\n", encoding="utf-8"
+    )
+    taxonomy = read_taxonomy(path)
+    for written in (compose("thé"), decompose("thé")):
+        assert written in taxonomy
+        assert taxonomy.recommend(written) == [{"title": "Green"}]
+    links = [{"name": "taught", "taxonomy": True}, {"name": "own", "keywords": {decompose("été"): ["sun"]}}]
+    for classes in ([compose("thé"), compose("été")], [decompose("thé"), decompose("été")], []):
+        use_case = UseCase.model_validate(
+            USE_CASE.model_dump()
+            | {"taxonomy": str(path), "chain": {"links": links}}
+            | {"target": {"task": "multiclass", "classes": classes}}
+        )
+        chain = make_chain(use_case, lambda _: None)
+        assert chain is not None
+        expected = classes or [compose("thé"), compose("été")]
+        assert chain.predict(column("a leaf", "the sun")).labels == expected
+
+
+def test_a_label_of_a_taxonomy_is_there_once(tmp_path: Path) -> None:
+    path = tmp_path / "taxonomy.yaml"
+    path.write_text(f"{compose('thé')}: {{}}\n{decompose('thé')}: {{}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="is there twice, in two forms of its letters"):
+        read_taxonomy(path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -14,6 +14,7 @@ from configs.schema import (
     TextFeatures,
     UseCase,
 )
+from configs.spelling.letters import compose, decompose
 from features.records.contract import take
 from models.errors import CannotUpdate, ParamError, ParityError, TrainingError, UnknownEstimator
 from models.estimators import arrays
@@ -178,6 +179,24 @@ def test_a_binary_target_has_two_classes(trees: Case) -> None:
     binary = changed(trees.use_case, target=TargetConfig(task="binary"))
     with pytest.raises(TrainingError, match="binary target has 2 classes, the training rows hold 3"):
         fit(binary, trees.training, trees.labels)
+
+
+def test_the_positive_class_is_found_in_whichever_form_its_letters_are(trees: Case) -> None:
+    labels = [compose("gelé") if label == trees.labels[0] else "autre" for label in trees.labels]
+    written = TargetConfig(task="binary", positive=decompose("gelé"))
+    fitted = fit(changed(trees.use_case, target=written), trees.training, labels)
+    assert written.positive_of(fitted.classes) == compose("gelé") == fitted.classes[1]
+
+
+def test_a_positive_class_that_no_row_has_is_told_with_the_one_that_may_be_meant(trees: Case) -> None:
+    labels = ["frozen" if label == trees.labels[0] else "other" for label in trees.labels]
+    wrong = changed(trees.use_case, target=TargetConfig(task="binary", positive="frosen"))
+    with pytest.raises(TrainingError) as refused:
+        fit(wrong, trees.training, labels)
+    assert str(refused.value) == (
+        "target.positive: got 'frosen' (text), which is the label of no training row "
+        "(is 'frozen' meant?); allowed: one of 'frozen', 'other'"
+    )
 
 
 def test_an_unknown_label_is_named() -> None:
