@@ -59,7 +59,7 @@ def read_periods(
 
 
 def read_shadows(conn: psycopg.Connection[Any], use_case: str) -> list[StoredShadow]:
-    """The challengers of a use case that go on being scored, oldest first."""
+    """The challengers of a use case that are written down, oldest first."""
     with conn.cursor(row_factory=class_row(StoredShadow)) as cursor:
         return cursor.execute(
             "SELECT number, challenger, version, model_uri, digest FROM gate_shadow WHERE use_case = %s"
@@ -68,15 +68,15 @@ def read_shadows(conn: psycopg.Connection[Any], use_case: str) -> list[StoredSha
         ).fetchall()
 
 
-def kept_periods(conn: psycopg.Connection[Any], use_case: str, keep: int) -> set[int]:
-    """Numbers of the periods of which challengers go on being scored.
+def kept_shadows(conn: psycopg.Connection[Any], use_case: str, keep: int) -> list[StoredShadow]:
+    """The challengers of the newest periods, which the next retrain scores, oldest first.
 
     Args:
         keep: those of so many periods are.
     """
     newest = read_periods(conn, use_case, newest=1)
     last = newest[0].number if newest else 0
-    return {one.number for one in read_shadows(conn, use_case) if one.number > last - keep}
+    return [one for one in read_shadows(conn, use_case) if one.number > last - keep]
 
 
 def add_period(

@@ -54,7 +54,8 @@ class RetrainConfig(Frozen):
     """Retrain when production is older than this and `min_labels` have come; once, and again after a tenth
     of all labels is new."""
     keep_versions: Annotated[int, Field(gt=0)] = 5
-    """Versions kept in the registry, the newest, beside those that an alias names."""
+    """Versions kept in the registry, the newest, beside those that an alias names and those that
+    `gate.shadows.keep` still scores."""
     drift_windows: Annotated[int, Field(gt=0)] = 3
     """Look at this many of the last drift checks..."""
     drift_violations: Annotated[int, Field(gt=0)] = 2

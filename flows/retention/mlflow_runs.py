@@ -5,7 +5,7 @@ The files go first and the run last: cut off before, a run is still listed and g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +25,20 @@ def old_runs(client: MlflowClient, experiment: str, keep: int, kept: Collection[
     runs = list(_runs(client, named.experiment_id))[keep:]
     old = [run for run in runs if run.info.run_id not in kept and run.info.status != "RUNNING"]
     return old[::-1][:MOST_RUNS]
+
+
+def runs_of_models(client: MlflowClient, model_uris: Iterable[str]) -> Iterator[str]:
+    """Runs that logged the models at `models:/<id>`; none for a model that MLflow has no more."""
+    from mlflow.exceptions import MlflowException
+
+    for uri in model_uris:
+        try:
+            model = client.get_logged_model(uri.removeprefix("models:/"))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+        else:
+            yield str(model.source_run_id)
 
 
 def delete_run(client: MlflowClient, uri: str, run: Run, forget: Callable[[str], None]) -> None:

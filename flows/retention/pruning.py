@@ -8,7 +8,7 @@ and the next call goes on. What needs no registry goes first, for MLflow may be 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ import psycopg
 from configs.security.printable import one_line
 from flows.context import LoopContext
 from flows.retention import files, history, mlflow_runs, predictions, snapshots
-from flows.retention.versions import prunable, prune_versions
+from flows.retention.versions import needed_versions, prunable, prune_versions
 from models.errors import ModelError
 from models.production.contract import Version
 from models.production.incumbent import last_production
@@ -46,7 +46,7 @@ from store.retention import (
 )
 from store.runs.events import prune_events
 from store.runs.rows import running
-from store.shadows import kept_periods
+from store.shadows import StoredShadow, kept_shadows
 from store.snapshots.files import snapshot_file
 
 log = logging.getLogger("ratchet.retention")
@@ -72,6 +72,10 @@ class _Pruning:
     @property
     def name(self) -> str:
         return self.context.use_case.name
+
+    def scored(self) -> list[StoredShadow]:
+        """Challengers that the next retrain asks."""
+        return kept_shadows(self.conn, self.name, self.context.use_case.gate.shadows.keep)
 
     def rows(self, rows: Rows, days: float | None, versions: Sequence[int] = ()) -> Removal:
         if days is None:
@@ -137,7 +141,7 @@ def _without_registry(pruning: _Pruning) -> Iterator[Removal]:
             old = files.old_inbox_files(home, pruning.name, kind, now - timedelta(days=days))
             yield pruning.paths(f"files of the inbox, {kind}", old)
     if not running(pruning.conn, pruning.name):
-        kept = kept_periods(pruning.conn, pruning.name, pruning.context.use_case.gate.shadows.keep)
+        kept = {shadow.number for shadow in pruning.scored()}
         yield pruning.paths("copies of challengers", copies_of_others(home, pruning.name, kept))
     yield pruning.paths("left by killed processes", files.left_behind(home, pruning.name, now))
 
@@ -174,14 +178,15 @@ def _by_registry(pruning: _Pruning) -> Iterator[Removal]:
         copies = files.copies_without_version(context.settings.home, pruning.name, kept)
         yield pruning.paths("copies of versions", copies)
     named = {version.run_id for version in listed}
-    yield _mlflow_runs(pruning, "MLflow runs", pruning.name, retention.mlflow_runs, named)
-    yield _mlflow_runs(pruning, "drift pages", f"{pruning.name}-drift", retention.drift_pages, ())
+    scored = [one.model_uri for one in pruning.scored()]
+    yield _mlflow_runs(pruning, "MLflow runs", pruning.name, retention.mlflow_runs, named, scored)
+    yield _mlflow_runs(pruning, "drift pages", f"{pruning.name}-drift", retention.drift_pages)
 
 
 def _prune_versions(pruning: _Pruning, listed: Sequence[Version]) -> Sequence[int]:
     use_case = pruning.context.use_case
-    production = last_production(pruning.conn, use_case.name)
-    old = [one.version for one in prunable(listed, use_case.retrain.keep_versions, production)]
+    needed = needed_versions(pruning.conn, use_case)
+    old = [one.version for one in prunable(listed, use_case.retrain.keep_versions, needed)]
     return prune_versions(pruning.context) if old and not pruning.dry_run else old
 
 
@@ -207,7 +212,15 @@ def _snapshots(
     yield Removal("history tables", len(unneeded.tables))
 
 
-def _mlflow_runs(pruning: _Pruning, what: str, experiment: str, keep: int, kept: Iterable[str]) -> Removal:
+def _mlflow_runs(
+    pruning: _Pruning,
+    what: str,
+    experiment: str,
+    keep: int,
+    named: Collection[str] = (),
+    models: Iterable[str] = (),
+) -> Removal:
+    """Delete the old runs of an experiment, but those named and those that logged one of the models."""
     settings = pruning.context.settings
     if not has_more_runs(settings.mlflow_uri, experiment, keep):
         return Removal(what, 0)
@@ -217,7 +230,8 @@ def _mlflow_runs(pruning: _Pruning, what: str, experiment: str, keep: int, kept:
 
     with translated(settings.mlflow_uri):
         client = MlflowClient(settings.mlflow_uri, registry_uri=settings.mlflow_uri)
-        old = mlflow_runs.old_runs(client, experiment, keep, frozenset(kept))
+        kept = {*named, *mlflow_runs.runs_of_models(client, models)}
+        old = mlflow_runs.old_runs(client, experiment, keep, kept)
         if old and not pruning.dry_run:
             own = tool_url(session_url(settings), "mlflow") if settings.starts_mlflow else None
             forget = mlflow_runs.make_forget(own)

@@ -39,7 +39,7 @@ from store.feedback.rows import FeedbackRows
 from store.feedback.sources import deciding_sources, held_sources
 from store.runs import lifecycle
 from store.samples.unmet import read_unmet
-from store.shadows import StoredPeriod, StoredShadow, add_period, read_periods, read_shadows
+from store.shadows import StoredPeriod, StoredShadow, add_period, kept_shadows, read_periods
 from store.snapshots.index import Snapshot
 from store.snapshots.learned_snapshots import learned_until
 from store.splits.alike import few_of_each
@@ -84,7 +84,7 @@ def score_shadows(
         return Evidence()
     with context.connect() as conn:
         stored = read_periods(conn, use_case.name)
-        shadows = [one for one in read_shadows(conn, use_case.name) if one.number > stored[-1].number - keep]
+        shadows = kept_shadows(conn, use_case.name, keep)
         tries = (
             0 if production.number is None else ledger.tries_against(conn, use_case.name, production.number)
         )

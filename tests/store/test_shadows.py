@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from store.shadows import StoredShadow, add_period, read_periods, read_shadows
+from store.shadows import StoredShadow, add_period, kept_shadows, read_periods, read_shadows
 
 Connection = psycopg.Connection[Any]
 
@@ -51,6 +51,14 @@ def test_challengers_of_the_oldest_periods_are_let_go_and_what_they_were_worth_s
         end_period(conn, number, "full")
     assert [one.number for one in read_shadows(conn, "moods")] == [3, 4, 5]
     assert len(read_periods(conn, "moods")) == 5
+
+
+def test_fewer_are_scored_as_soon_as_fewer_are_to_be_kept(conn: Connection) -> None:
+    assert kept_shadows(conn, "moods", 3) == []
+    for number in range(1, 4):
+        end_period(conn, number, "full", "warm")
+    assert [one.number for one in kept_shadows(conn, "moods", 2)] == [2, 2, 3, 3]
+    assert kept_shadows(conn, "moods", 0) == []
 
 
 def test_a_period_is_written_once(conn: Connection) -> None:

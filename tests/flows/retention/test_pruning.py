@@ -57,6 +57,12 @@ def pruned(orchard: Orchard, days: float = 0.0, *, dry_run: bool = False) -> Map
     return {removal.what: removal.count for removal in removals}
 
 
+def scoring(orchard: Orchard, keep: int) -> Orchard:
+    """The same, where challengers of so many periods go on being scored."""
+    gate = orchard.context.use_case.gate.model_dump()
+    return orchard.changed(gate=gate | {"shadows": gate["shadows"] | {"keep": keep}})
+
+
 def kept_snapshots(orchard: Orchard) -> set[str]:
     """Digests of the snapshots that are kept."""
     with orchard.context.connect() as conn:
@@ -84,14 +90,14 @@ def test_copies_of_challengers_go_that_are_scored_no_more(orchard: Orchard) -> N
     folder = orchard.context.settings.home / "shadows" / orchard.name
     assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
     assert "copies of challengers" not in pruned(orchard)
-    gate = orchard.context.use_case.gate.model_dump()
-    none = orchard.changed(gate=gate | {"shadows": gate["shadows"] | {"keep": 0}})
+    none = scoring(orchard, 0)
     assert pruned(none, dry_run=True)["copies of challengers"] == 2
     assert pruned(none)["copies of challengers"] == 2
     assert list(folder.iterdir()) == []
 
 
 def test_versions_go_with_their_files_and_what_production_learned_from_stays(orchard: Orchard) -> None:
+    orchard = scoring(orchard, 1)
     for turn in range(4):
         orchard.take_in(400, edge=0.5, seed=turn)
         orchard.retrain()
@@ -176,6 +182,7 @@ def test_what_prunes_imports_nothing_slow() -> None:
 
 
 def test_a_snapshot_that_is_forgotten_says_so(orchard: Orchard) -> None:
+    orchard = scoring(orchard, 1)
     for turn in range(3):
         orchard.take_in(400, edge=0.5, seed=turn)
         orchard.retrain()

@@ -16,7 +16,7 @@ def version(number: int, *aliases: str) -> Version:
 def test_the_newest_and_those_with_an_alias_stay() -> None:
     versions = [version(1, "original"), version(2), version(3, "previous"), *map(version, range(4, 9))]
     assert [one.version for one in prunable(versions, 4)] == [2, 4]
-    assert [one.version for one in prunable(versions, 4, production=2)] == [4]
+    assert [one.version for one in prunable(versions, 4, needed={2})] == [4]
     assert prunable(versions, 8) == []
     assert prunable([], 5) == []
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from configs.run_options import RunOptions
+from flows.retention.pruning import prune
 from flows.retrain import sequence
 from flows.retrain import shadows as shadow_steps
 from flows.retrain.held_run import HeldRun
@@ -117,6 +119,7 @@ def test_a_run_with_options_that_make_less_of_a_challenger_is_not_whole() -> Non
     assert [whole("train"), whole(sample_count=60), whole(epochs=1)] == [False] * 3
 
 
+@pytest.mark.slow
 def test_members_count_for_what_they_were_worth_and_windows_end_with_periods(orchard: Orchard) -> None:
     still = grow(orchard, 0.5)[0].trained["blend"]
     assert {one.name: one.weight for one in still.members}["newest_1"] < 0.5
@@ -138,6 +141,25 @@ def test_a_copy_that_is_damaged_or_gone_is_fetched_again(orchard: Orchard) -> No
     assert turn.evidence.notes == ()
     assert len(turn.evidence.record.periods[-1].contests) == 3
     assert sorted(copies(orchard)) == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_what_goes_on_being_scored_is_not_pruned_so_that_other_homes_can_fetch_it(orchard: Orchard) -> None:
+    retention = orchard.context.use_case.retention.model_dump() | {"mlflow_runs": 10}
+    challengers = [{"name": name} for name in ("full", "second", "third", "fourth")]
+    orchard = orchard.changed(
+        retrain={"keep_versions": 1}, retention=retention, training={"challengers": challengers}
+    )
+    grow(orchard, 0.5, 0.5, 0.5)
+    scored = shadows(orchard)
+    assert len(scored) > 10, "more than runs are kept"
+    prune(orchard.context, now=datetime.now(UTC))
+    versions = {one.version for one in orchard.registry.versions(orchard.name)}
+    assert {one.version for one in scored if one.version is not None} <= versions
+    shutil.rmtree(orchard.context.settings.home / "shadows")
+    turn = grow(orchard, 0.5, first=40)[0]
+    assert turn.evidence.notes == ()
+    assert sorted(copies(orchard)) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.slow
@@ -319,6 +341,7 @@ def test_a_second_attempt_of_the_step_writes_nothing_twice(
     assert sorted(copies(orchard)) == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_taken_for_dead_writes_no_period(orchard: Orchard) -> None:
     def lose(step: str) -> None:
         if step == "keep_shadows":

@@ -93,6 +93,7 @@ def test_what_is_learned_may_replace_production_that_is_damaged_at_its_source(
     assert turn.decision.majority is not None
 
 
+@pytest.mark.slow
 def test_production_that_is_whole_and_does_not_work_here_is_not_replaced_unjudged(
     orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +114,7 @@ def test_production_that_is_whole_and_does_not_work_here_is_not_replaced_unjudge
     assert events(orchard, "refused") == []
 
 
+@pytest.mark.slow
 def test_production_that_a_newer_ratchet_made_is_neither_damaged_nor_replaced(orchard: Orchard) -> None:
     manifest = orchard.kept(1) / "manifest.json"
     content = json.loads(manifest.read_text(encoding="utf-8"))
@@ -164,6 +166,7 @@ def test_a_consistent_replacement_is_refused_at_every_door(orchard: Orchard, tmp
         assert damage_of(conn, orchard.name, 2) is None
 
 
+@pytest.mark.slow
 def test_going_back_to_a_replaced_version_moves_nothing(orchard: Orchard, tmp_path: Path) -> None:
     orchard.take_in(600, edge=0.2, seed=3)
     assert orchard.retrain().outcome == "promoted"
@@ -223,6 +226,7 @@ def test_lost_production_is_judged_against_the_copy_here(
     assert newest.from_version == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delete", [delete_version, DELETED_MODEL])
 def test_lost_production_of_which_no_copy_is_left_holds_promotions_back(
     orchard: Orchard, tmp_path: Path, delete: Callable[[Orchard], None]
@@ -279,6 +283,7 @@ def test_an_untrained_use_case_still_gets_its_first_model(orchard: Orchard, data
     assert without_production(orchard.context.settings) == [orchard.name]
 
 
+@pytest.mark.slow
 def test_a_model_made_anew_takes_no_number_that_was_given(orchard: Orchard) -> None:
     first = artifact_digest(orchard.kept(1))
     delete_model(orchard)
@@ -392,12 +397,15 @@ def test_a_file_that_was_added_to_the_store_is_left_there(orchard: Orchard, tmp_
         assert artifact_digest(folder) == artifact_digest(orchard.kept(1))
 
 
+@pytest.mark.slow
 def test_production_that_lost_its_alias_is_not_pruned(orchard: Orchard) -> None:
     for edge, seed in ((0.2, 7), (0.2, 8), (0.2, 9)):
         orchard.take_in(400, edge=edge, seed=seed)
         orchard.retrain()
     retraining = orchard.context.use_case.retrain.model_copy(update={"keep_versions": 1})
-    use_case = orchard.context.use_case.model_copy(update={"retrain": retraining})
+    gate = orchard.context.use_case.gate
+    gate = gate.model_copy(update={"shadows": gate.shadows.model_copy(update={"keep": 0})})
+    use_case = orchard.context.use_case.model_copy(update={"retrain": retraining, "gate": gate})
     serving = production(orchard)
     assert serving is not None
     for alias in orchard.registry.aliases(orchard.name):
