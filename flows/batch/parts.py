@@ -87,8 +87,11 @@ class Parts:
         self._count(number, answered.rows, answered.refused)
 
     def draft_of(self, output: Path) -> Path:
-        """Where the output is joined: a kill leaves it among the parts, with which it goes."""
-        return self.folder / f"whole.{output.name}"
+        """Where the output is joined: a kill leaves it among the parts, with which it goes.
+
+        Each process has its own, as one whose lock went with its connection may still be at it.
+        """
+        return self.folder / f"whole.{os.getpid()}.{output.name}"
 
     def finish(self) -> None:
         """The output is whole: nothing of this is needed any more."""
