@@ -112,29 +112,26 @@ def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
 
 
 PAIRS = [(name, law) for name, case in CASES.items() for law in LAWS if LAWS[law].applies(case)]
-FITTED_OFTEN = {
-    "a_member_learns_from_the_rows_of_its_window_only",
-    "a_stopped_fit_goes_on_from_its_checkpoint",
-    "a_warm_start_lets_every_member_learn",
-}
-"""Laws that fit a model many times over."""
-FITTED = {
-    *FITTED_OFTEN,
+NETWORKS = ("keras_cnn", "keras_mixed", "keras_resnet")
+FITTED_AGAIN = {
     "a_blend_answers_by_the_weighted_mean_of_its_members",
     "a_class_without_rows_keeps_its_place",
+    "a_fit_stops_when_asked",
+    "a_member_learns_from_the_rows_of_its_window_only",
+    "a_stopped_fit_goes_on_from_its_checkpoint",
+    "a_warm_start_continues_on_a_copy",
+    "a_warm_start_lets_every_member_learn",
     "a_window_learns_from_the_newest_rows",
     "another_seed_another_model",
     "other_rows_another_model",
+    "same_seed_same_model",
 }
-"""Laws that fit one or two of their own."""
-AGAIN = FITTED | {"a_fit_stops_when_asked", "a_warm_start_continues_on_a_copy", "same_seed_same_model"}
-"""Laws that begin a fit of their own at all."""
-LONG = {"keras_cnn": FITTED, "keras_mixed": FITTED, "keras_resnet": AGAIN}
+"""Laws that begin fits of their own."""
 
 
 def marked(name: str, law: str) -> object:
     """Networks fit long: of what other estimators obey, much is among the slow tests for them."""
-    long = law in LONG.get(CASES[name].model.estimator, ())
+    long = CASES[name].model.estimator in NETWORKS and law in FITTED_AGAIN
     return pytest.param(name, law, id=f"{name}:{law}", marks=[pytest.mark.slow] if long else [])
 
 

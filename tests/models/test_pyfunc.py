@@ -81,6 +81,7 @@ def test_a_stranger_loads_it_with_plain_mlflow(trees: Case, store: str, tmp_path
     np.testing.assert_allclose(told["scores"], trees.answer(trees.held_out), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_TOKENIZERS, reason=MISSING)
 def test_texts_by_meaning_need_nothing_but_the_tokenizers_besides(store: str, tmp_path: Path) -> None:
     case = make_case(with_tiny_model(BY_MEANING, tmp_path / "transformer"), tmp_path)

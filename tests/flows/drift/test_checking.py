@@ -88,6 +88,7 @@ def heavily(random: np.random.Generator) -> float:
     return float(random.uniform(0.3, 1.0))
 
 
+@pytest.mark.slow
 def test_records_as_before_are_no_drift_of_any_part(orchard: Orchard, tmp_path: Path) -> None:
     answered = serve(orchard, 400, evenly)
     send_labels(orchard, answered, ["good" if one[1] > 0.5 else "poor" for one in answered])

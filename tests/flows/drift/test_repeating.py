@@ -133,6 +133,7 @@ def test_another_version_in_production_makes_another(orchard: Orchard, tmp_path:
     assert repeated(orchard) is None
 
 
+@pytest.mark.slow
 def test_where_a_retrain_is_due_nothing_is_repeated(orchard: Orchard, tmp_path: Path) -> None:
     serve_labelled(orchard)
     check(orchard, tmp_path)
@@ -145,6 +146,7 @@ def test_where_a_retrain_is_due_nothing_is_repeated(orchard: Orchard, tmp_path: 
     assert len(checks(changed)) == 1
 
 
+@pytest.mark.slow
 def test_the_report_that_others_read_has_no_mark(orchard: Orchard, tmp_path: Path) -> None:
     serve_labelled(orchard)
     assert SEEN not in check(orchard, tmp_path).findings.as_dict()

@@ -86,6 +86,7 @@ def say(orchard: Orchard, who: str, rows: int, *, edge: float, seed: int) -> Non
         ingest_file(conn, orchard.context.use_case, path)
 
 
+@pytest.mark.slow
 def test_before_anything_is_looked_at_it_is_said_what_is_watched(orchard: Orchard) -> None:
     told = facts(orchard)
     assert told is not None
@@ -226,6 +227,7 @@ def test_labels_that_are_corrected_count_as_they_are_now(orchard: Orchard) -> No
     assert (seen.verdict, seen.worse) == ("on_probation", 0)
 
 
+@pytest.mark.slow
 def test_one_source_alone_takes_nothing_back(empty_orchard: Orchard) -> None:
     """A newcomer sends labels of a world that was: alone, and then against what the shop says."""
     made = empty_orchard

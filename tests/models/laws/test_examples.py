@@ -150,6 +150,7 @@ def test_an_example_is_fitted_and_answers_where_it_is_not_installed(package: str
     assert float(served.stdout) <= 1e-4
 
 
+@pytest.mark.slow
 def test_an_encoder_of_the_examples_keeps_the_laws_and_is_fitted_by_its_name(tmp_path: Path) -> None:
     folder = install(
         "own_encoder", tmp_path, "[ratchet.encoders]\nletter_pairs = own_encoder.letters:LetterPairs\n"

@@ -194,6 +194,7 @@ def test_one_class_and_a_stop_end_it_by_name(tmp_path: Path) -> None:
             )
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_batches(tmp_path: Path) -> None:
     use_case = use_case_of("keras_mixed", epochs=4, embedding=16, dense=8)
     made = [

@@ -86,7 +86,7 @@ def ensure_as_counted(conn: psycopg.Connection[Any], use_case: UseCase, home: Pa
     assert least <= different <= most
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("by", "group"), [("time", None), ("time", "batch"), ("hash", None)])
 def test_whatever_becomes_of_a_history(
     conn: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, by: str,

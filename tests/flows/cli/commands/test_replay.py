@@ -40,6 +40,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_environment: None)
     return path
 
 
+@pytest.mark.slow
 def test_the_document_has_every_policy_with_its_figures(data: Path) -> None:
     picture = data.with_suffix(".svg")
     options = ["--data", str(data), "--periods", "100", "--json", "--picture", str(picture)]

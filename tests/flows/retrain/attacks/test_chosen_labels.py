@@ -194,6 +194,7 @@ def declared(orchard: Orchard) -> Orchard:
     return replace(orchard, context=replace(orchard.context, use_case=changed))
 
 
+@pytest.mark.slow
 def test_labels_that_are_chosen_by_answer_are_weighed_where_that_is_declared(orchard: Orchard) -> None:
     """Of what was found good most are looked at, of what was found poor few."""
     answered = Answered(orchard, seed=7, audit=0.0)

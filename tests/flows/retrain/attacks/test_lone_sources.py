@@ -57,6 +57,7 @@ def test_a_newcomer_who_is_alone_turns_nothing_round(orchard: Orchard) -> None:
     assert true_accuracy(orchard) > 0.97
 
 
+@pytest.mark.slow
 def test_a_newcomer_is_asked_about_where_nobody_else_has_said_anything_since(orchard: Orchard) -> None:
     write(orchard, "stranger", inverted(apples(400, 3)))
     turn = orchard.retrain()

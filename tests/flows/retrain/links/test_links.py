@@ -107,6 +107,7 @@ def test_what_a_link_has_learned_is_not_judged_on(orchard: Orchard) -> None:
     assert links["plain"].learned.last > 0
 
 
+@pytest.mark.slow
 def test_a_link_whose_files_are_damaged_is_judged_as_one_that_does_not_answer(orchard: Orchard) -> None:
     orchard.take_in(600, edge=0.3)
     orchard.retrain()
@@ -162,6 +163,7 @@ def at_links(act: Callable[[], None]) -> Callable[[str], None]:
     return lambda step: act() if step == "keep_links" else None
 
 
+@pytest.mark.slow
 def test_a_link_that_was_moved_by_hand_meanwhile_stays_where_it_was_moved(orchard: Orchard) -> None:
     link = turned(orchard)
     production = orchard.registry.aliases(orchard.name)["production"]
@@ -181,6 +183,7 @@ def test_a_link_that_was_moved_by_hand_meanwhile_stays_where_it_was_moved(orchar
     )
 
 
+@pytest.mark.slow
 def test_who_was_taken_for_dead_moves_no_link(orchard: Orchard, monkeypatch: pytest.MonkeyPatch) -> None:
     link = turned(orchard)
 
@@ -195,7 +198,7 @@ def test_who_was_taken_for_dead_moves_no_link(orchard: Orchard, monkeypatch: pyt
     assert len(moves(orchard)) == 1
 
 
-@pytest.mark.parametrize("has_moved", [True, False])
+@pytest.mark.parametrize("has_moved", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_move_of_a_link_that_was_cut_off_is_settled_by_the_next_run(
     has_moved: bool, orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +245,7 @@ def test_links_are_kept_once_where_the_step_is_taken_again(
     assert orchard.registry.aliases(orchard.name)[LINK] == attempts[0]
 
 
+@pytest.mark.slow
 def test_a_class_that_only_the_link_knows_holds_its_challenger_back(orchard: Orchard) -> None:
     target = orchard.context.use_case.target.model_dump()
     wider = orchard.changed(target=target | {"classes": ["good", "poor", "fair"]})
@@ -261,6 +265,7 @@ def test_a_class_that_only_the_link_knows_holds_its_challenger_back(orchard: Orc
     assert run.result["links"]["plain"]["decision"]["outcome"] == "labels_left_out"
 
 
+@pytest.mark.slow
 def test_a_link_that_works_elsewhere_only_stays_as_it_is(
     orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_what_is_exported_draws_nothing_and_agrees(tmp_path: Path, shape: tuple[
     np.testing.assert_array_equal(model.predict_proba(x), model.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_an_update_keeps_what_is_normalised_by(tmp_path: Path) -> None:
     model = fitted()
     means = [w for w in model.model.weights if "moving" in w.path]
