@@ -55,11 +55,12 @@ def with_positive(target: Target, positive: str | None) -> Target:
     """The target with the class that is asked about; raises CannotDraft where it has none of the name."""
     if positive is None:
         return target
-    if target.task != "binary" or positive not in target.classes:
+    label = target.label_of(positive) if target.task == "binary" else None
+    if label is None:
         allowed = (
             " or ".join(f"'{one}'" for one in target.classes) + meant(positive, target.classes)
             if target.task == "binary"
             else "two classes only"
         )
         raise CannotDraft(f"--positive: got '{positive}'; allowed: {allowed}")
-    return replace(target, positive=positive, positive_why="as asked for (--positive)")
+    return replace(target, positive=label, positive_why="as asked for (--positive)")

@@ -12,6 +12,8 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from features.records.spellings import spell_id
+
 OPEN = "open"
 """Requests of a server without keys."""
 FILE = "file"
@@ -32,6 +34,16 @@ def own_name(root: str, name: str | None) -> str:
 def root_of(source: str) -> str:
     """The key or door of a source."""
     return source.partition("/")[0]
+
+
+def spellings_of(source: str) -> tuple[str, str]:
+    r"""A source as a caller writes it, and as it is kept: what a key or door names is spelled as ids are.
+
+    >>> spellings_of("shop/Jose\u0301 ")[1] == "shop/Jos\u00e9"
+    True
+    """
+    root, divider, name = source.partition("/")
+    return source, f"{root}{divider}{spell_id(name)}"
 
 
 def has_name(source: str) -> bool:

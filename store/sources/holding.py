@@ -18,7 +18,7 @@ from configs.schema import HoldBackConfig, UseCase
 from store.database.locks import lock_transaction
 from store.errors import UnknownSource
 from store.feedback.insertion import LABELS_CHANNEL
-from store.feedback.sources import held_sources, root_of
+from store.feedback.sources import held_sources, root_of, spellings_of
 from store.feedback.votes import decide_anew
 from store.sources.counts import (
     Contradictions,
@@ -93,9 +93,11 @@ def tell_source(
     """
     with conn.transaction():
         names = {one.name for one in settle_sources(conn, use_case)}
-        if name not in names | {root_of(one) for one in names}:
+        known = names | {root_of(one) for one in names}
+        found = next((one for one in spellings_of(name) if one in known), None)
+        if found is None:
             raise UnknownSource(use_case.name, name, sorted(names))
-        conn.execute(TELL, {"use_case": use_case.name, "name": name, "told": told, "actor": actor})
+        conn.execute(TELL, {"use_case": use_case.name, "name": found, "told": told, "actor": actor})
         return settle_sources(conn, use_case)
 
 

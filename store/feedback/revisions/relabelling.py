@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from configs.schema import TargetConfig, UseCase
+from configs.spelling.letters import compose, decompose, spelled_like
 from features.records.labels import LabelContract, join_labels, split_labels
 from store.database.locks import lock_transaction
 from store.errors import WrongLabels
@@ -75,7 +76,7 @@ class RelabelReport:
     in_quarantine: int
     """Rows there, refused or set aside before, that have a new label now; try them again."""
     unused: tuple[str, ...]
-    """Labels of the changes that no stored row has."""
+    """Labels of the changes that no stored row has, in whichever form of their letters."""
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for JSON."""
@@ -111,15 +112,22 @@ def relabel_rows(conn: psycopg.Connection[Any], use_case: UseCase, changes: Labe
         relabelled -= sum(label in plan.renamed for label in touched.values())
         renamed_aside = _plan(use_case.target, changes, aside).renamed
         in_quarantine = conn.execute(RELABEL_QUARANTINE, _renames(name, renamed_aside)).rowcount
-        refused = {**_renames(name, changes.renamed), "column": use_case.target.column}
+        refused = {**_renames(name, _in_any_form(changes.renamed)), "column": use_case.target.column}
         in_quarantine += conn.execute(RELABEL_REFUSED, refused).rowcount
         conn.execute("SELECT pg_notify(%s, %s)", (LABELS_CHANNEL, name))
     used = {
-        part for label in stored | aside | voted for part in [label, *_parts(use_case.target, changes, label)]
+        compose(part)
+        for label in stored | aside | voted
+        for part in [label, *_parts(use_case.target, changes, label)]
     }
     wanted = [*changes.renamed, *changes.dropped, *changes.set_aside]
     return RelabelReport(
-        name, relabelled, len(gone), away, in_quarantine, tuple(one for one in wanted if one not in used)
+        name,
+        relabelled,
+        len(gone),
+        away,
+        in_quarantine,
+        tuple(one for one in wanted if compose(one) not in used),
     )
 
 
@@ -159,6 +167,9 @@ class _Plan:
 def _plan(target: TargetConfig, changes: LabelChanges, stored: Collection[str]) -> _Plan:
     """What becomes of each label as it is stored; those that stay as they are are not in it."""
     plan = _Plan({}, [], [])
+    changes = _spelled_like(
+        changes, {part for label in stored for part in [label, *_parts(target, changes, label)]}
+    )
     for label in stored:
         parts = _parts(target, changes, label)
         if {label, *parts} & set(changes.set_aside):
@@ -172,6 +183,23 @@ def _plan(target: TargetConfig, changes: LabelChanges, stored: Collection[str]) 
             if new != label:
                 plan.renamed[label] = new
     return plan
+
+
+def _spelled_like(changes: LabelChanges, labels: Collection[str]) -> LabelChanges:
+    """The changes, with what they name in the form of its letters in which it is stored."""
+    return replace(
+        changes,
+        renamed={spelled_like(old, labels): new for old, new in changes.renamed.items()}
+        | {old: new for old, new in changes.renamed.items() if old in labels},
+        dropped={spelled_like(one, labels) for one in changes.dropped},
+        set_aside={spelled_like(one, labels) for one in changes.set_aside},
+    )
+
+
+def _in_any_form(renamed: Mapping[str, str]) -> dict[str, str]:
+    """Old label to new one for rows that were refused, which are kept as they came."""
+    forms = {form(old): new for old, new in renamed.items() for form in (compose, decompose)}
+    return {**forms, **renamed}
 
 
 def _parts(target: TargetConfig, changes: LabelChanges, label: str) -> list[str]:

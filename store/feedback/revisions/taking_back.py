@@ -15,11 +15,12 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import class_row
 
+from features.records.spellings import spell_id
 from store.database.locks import lock_transaction
 from store.errors import UnknownLabels, UnknownSource
 from store.feedback.insertion import LABELS_CHANNEL
 from store.feedback.revisions.setting_aside import remove_rows
-from store.feedback.sources import held_sources, root_of
+from store.feedback.sources import held_sources, root_of, spellings_of
 from store.feedback.votes import decide_rest
 
 MOST_SHOWN = 100
@@ -31,8 +32,9 @@ _NAMED_ROWS: LiteralString = """(f.identity = ANY(%(names)s) OR f.prediction_id 
     OR f.prediction_id IS NOT NULL AND f.record_id = ANY(%(ids)s)
         AND feedback_entity(f.identity, f.record_id, f.record) = ANY(ARRAY(
             SELECT hashtextextended(one, 1) FROM unnest(%(ids)s::text[]) AS one)))"""
-_SELECTED: LiteralString = """(%(source)s::text IS NULL OR coalesce({0}.said_by, 'earlier') = %(source)s
-        OR split_part(coalesce({0}.said_by, 'earlier'), '/', 1) = %(source)s)
+_SELECTED: LiteralString = """(%(sources)s::text[] IS NULL
+        OR coalesce({0}.said_by, 'earlier') = ANY(%(sources)s)
+        OR split_part(coalesce({0}.said_by, 'earlier'), '/', 1) = ANY(%(sources)s))
     AND (%(file)s::text IS NULL OR {0}.source = %(file)s)
     AND (%(since)s::timestamptz IS NULL OR {0}.received_at >= %(since)s)
     AND (%(until)s::timestamptz IS NULL OR {0}.received_at < %(until)s)"""
@@ -122,12 +124,13 @@ class LabelSelection:
     """Those that arrived before."""
 
     def parameters(self, use_case: str) -> dict[str, Any]:
-        """What the SQL of this module names."""
+        """What the SQL of this module names: ids and sources as they came, and as they are kept."""
+        ids = list(dict.fromkeys([*self.ids, *map(spell_id, self.ids)]))
         return {
             "use_case": use_case,
-            "ids": list(self.ids),
-            "names": [name for one in self.ids for name in (one, f"p:{one}", f"i:{one}")],
-            "source": self.source,
+            "ids": ids,
+            "names": [name for one in ids for name in (one, f"p:{one}", f"i:{one}")],
+            "sources": None if self.source is None else list(spellings_of(self.source)),
             "file": self.file,
             "since": self.since,
             "until": self.until,
@@ -244,7 +247,7 @@ def _require_known(conn: psycopg.Connection[Any], use_case: str, selection: Labe
         raise UnknownLabels(use_case, unknown, selection.source)
     if selection.source is not None and not selection.ids:
         names = {str(row[0]) for row in conn.execute(_SOURCES, {"use_case": use_case})}
-        if selection.source not in names | {root_of(one) for one in names}:
+        if names.union(map(root_of, names)).isdisjoint(spellings_of(selection.source)):
             raise UnknownSource(use_case, selection.source, sorted(names))
 
 

@@ -22,6 +22,21 @@ def labelled(tmp_path: Path, labels: list[Any]) -> Path:
 
 
 @pytest.mark.parametrize(
+    ("labels", "named", "positive"),
+    [
+        (["caf\u00e9", "bar"], "cafe\u0301", "caf\u00e9"),
+        (["cafe\u0301", "bar"], "cafe\u0301", "caf\u00e9"),
+        (["True", "False"], "True", "true"),
+        (["1.0", "0.0"], "1.0", "1"),
+    ],
+)
+def test_the_class_that_is_asked_about_may_be_named_as_in_the_file(
+    tmp_path: Path, labels: list[str], named: str, positive: str
+) -> None:
+    assert drafted(labelled(tmp_path, labels * 90), positive=named).target.positive == positive
+
+
+@pytest.mark.parametrize(
     ("labels", "task", "classes", "positive"),
     [
         (["no", "yes", "no"] * 60, "binary", ("no", "yes"), "yes"),

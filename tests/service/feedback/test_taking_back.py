@@ -75,6 +75,15 @@ def test_by_the_id_of_a_record_and_by_what_a_row_is_known_by(
     assert labels(conn) == []
 
 
+@pytest.mark.parametrize("name", ["1.0", "cafe\u0301", " 7"])
+def test_by_the_id_as_it_was_sent_with_the_label(
+    service: Service, conn: psycopg.Connection[Any], name: str
+) -> None:
+    label(service, name)
+    assert delete(service, f"/v1/plans/feedback/{quote(name)}").json()["taken_back"] == 1
+    assert labels(conn) == []
+
+
 @pytest.mark.parametrize("name", ["nobody", "%00", "01a1fe1e-7758-754b-870d-78d48fef5ac1"])
 def test_an_unknown_id_is_named(service: Service, conn: psycopg.Connection[Any], name: str) -> None:
     label(service, "1")

@@ -83,6 +83,38 @@ def test_a_new_label_of_open_classes_has_the_spelling_of_later_rows(
     assert labels(conn) == sorted([kept, kept, kept, "late", "paid"])
 
 
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize("changes", [{"renamed": {DECOMPOSED: "late"}}, {"dropped": [DECOMPOSED]},
+                                     {"set_aside": [DECOMPOSED]}])  # fmt: skip
+def test_a_label_is_found_in_whichever_form_of_its_letters(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    free = loans(target={"task": "multiclass", "column": "status"})
+    read(
+        database_url, free, tmp_path / "loans.csv", HEADER + f"2018-03-01,5,{DECOMPOSED}\n2018-03-02,7,late\n"
+    )
+    assert labels(conn) == [COMPOSED, "late"]
+    report = relabel(database_url, free, **changes)
+    assert (report.relabelled + report.dropped + report.set_aside, report.unused) == (1, ())
+    assert labels(conn) == (["late", "late"] if "renamed" in changes else ["late"])
+
+
+def test_of_two_forms_that_are_stored_the_one_is_meant_that_is_named(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    listed = loans(target=target(DECOMPOSED, "late"))
+    read(
+        database_url, listed, tmp_path / "loans.csv", HEADER + f"2018-03-01,5,{COMPOSED}\n2018-03-02,7,late\n"
+    )
+    assert labels(conn) == [DECOMPOSED, "late"], "as the classes have it"
+    again = loans(target=target(COMPOSED, "late"))
+    read(database_url, again, tmp_path / "more.csv", HEADER + f"2018-03-03,5,{COMPOSED}\n")
+    assert relabel(database_url, again, renamed={DECOMPOSED: COMPOSED}).relabelled == 1
+    assert labels(conn) == [COMPOSED, COMPOSED, "late"]
+
+
 @pytest.mark.usefixtures("file")
 def test_a_removed_class_is_deleted_or_set_aside(conn: psycopg.Connection, database_url: str) -> None:
     fewer = loans(target=target("paid", "late"))

@@ -70,6 +70,29 @@ def test_again_is_nothing_to_do_and_says_what_was(conn: psycopg.Connection, name
     assert len(on_record(conn)) == 1
 
 
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize("name", [COMPOSED, DECOMPOSED, f" {DECOMPOSED} "])
+def test_an_id_is_found_however_it_is_spelled_when_labels_are_sent(
+    conn: psycopg.Connection, tmp_path: Path, name: str
+) -> None:
+    report = ingest_file(conn, USE_CASE, write(tmp_path, f"{DECOMPOSED},1,1,ann", "7.0,2,0,ann"))
+    assert outcome(report) == FeedbackCounts(new=2)
+    taken = forget(conn, name)
+    assert [(one.id, one.label) for one in taken.labels] == [(f"i:{COMPOSED}", "1")]
+    assert forget(conn, name).earlier[0].id == f"i:{COMPOSED}"
+    assert [one.id for one in forget(conn, "7.0").labels] == ["i:7"]
+
+
+def test_a_source_is_found_however_its_name_is_spelled(conn: psycopg.Connection, tmp_path: Path) -> None:
+    ingest_file(conn, USE_CASE, write(tmp_path, f"7,1,1,{DECOMPOSED}", "8,2,0,ann"))
+    name = f"file/{DECOMPOSED}"
+    (one,) = (one for one in tell_source(conn, USE_CASE, name, "hold", "ann") if one.held_since is not None)
+    assert one.name == f"file/{COMPOSED}"
+    assert [one.said_by for one in forget(conn, source=name).labels] == [f"file/{COMPOSED}"]
+
+
 def test_an_unknown_id_changes_nothing(conn: psycopg.Connection) -> None:
     say(conn, "shop", "1")
     with pytest.raises(
