@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import ChallengerConfig, UseCase
+from configs.schema import ChallengerConfig, TargetConfig, UseCase
 from configs.schema.features import STANDARD
 from configs.spelling.near_names import meant
 from features.encoders.contract import Encoder
@@ -152,6 +152,16 @@ def check_class_count(use_case: UseCase, present: int, classes: tuple[str, ...])
             f"target.positive: got {describe(positive)}, which is the label of no training row"
             f"{meant(positive, classes)}; allowed: {one_of(classes)}"
         )
+
+
+def notes_of_thresholds(target: TargetConfig, classes: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each label of `target.thresholds` that is not learned: its threshold is of no use."""
+    return tuple(
+        f"target.thresholds names {describe(label)}, which is not learned{meant(label, classes)}: "
+        f"no training row has it, or fewer than target.min_label_rows ({target.min_label_rows})"
+        for label in target.thresholds_of(classes)
+        if label not in classes
+    )
 
 
 ABSURD = "rows with values that cannot be meant"

@@ -29,6 +29,7 @@ from models.versions.fit_checks import (
     check_parent,
     choose_fit_rows,
     fit_notes,
+    notes_of_thresholds,
     with_encoding,
 )
 from models.versions.fit_failures import LEARN, ensure_answers, naming_estimator
@@ -167,7 +168,11 @@ def _fit_full(
         params,
         recipe.seed,
         len(rows),
-        (*fit_notes(fit_rows, encoder.notes, members.model, classes), *members.notes),
+        (
+            *fit_notes(fit_rows, encoder.notes, members.model, classes),
+            *members.notes,
+            *notes_of_thresholds(use_case.target, classes),
+        ),
         thresholds,
     )
 

@@ -222,6 +222,23 @@ def test_servers_without_onnx_load_only_those_that_answer(native: Case, tmp_path
     np.testing.assert_array_equal(Predictor.load(artifact).run(x), fitted.estimator.predict_proba(x))
 
 
+def test_a_threshold_of_a_label_that_is_not_learned_is_told(texts: UseCase) -> None:
+    columns, labels = make_columns(texts, TRAINING_ROWS, seed=1)
+    separator = texts.target.separator
+    labels = [separator.join(f"topic {label}" for label in text.split(separator)) for text in labels]
+    target = texts.target.model_copy(
+        update={"classes": (), "thresholds": {"topic a": 0.3, "topik a": 0.4, "\u00e9t\u00e9": 0.5}}
+    )
+    fitted = fit(texts.model_copy(update={"target": target}), columns, labels)
+    assert fitted.thresholds["topic a"] == pytest.approx(0.3)
+    told = [note for note in fitted.notes if note.startswith("target.thresholds")]
+    why = "no training row has it, or fewer than target.min_label_rows (20)"
+    assert told == [
+        f"target.thresholds names 'topik a' (text), which is not learned (is 'topic a' meant?): {why}",
+        f"target.thresholds names '\u00e9t\u00e9' (text), which is not learned: {why}",
+    ]
+
+
 def test_thresholds_are_chosen_on_answers_of_the_blend(
     texts: UseCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
