@@ -11,14 +11,17 @@ from typing import IO, Any, Literal
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from configs.security.umask import user_umask
 from features.errors import SourceError
 from features.files.spreadsheets import HarmlessTables
+from features.records.spellings import EXACT_FLOAT
 
 Formulas = Literal["disarm", "keep"]
+_BEYOND = {b"ratchet.beyond": b"a fraction of 64 bits"}
 
 
 def check_output(path: Path) -> None:
@@ -42,13 +45,14 @@ def check_extension(path: Path) -> None:
         raise SourceError(f"{path}: unknown kind of file; allowed: {', '.join(_WRITERS)}")
 
 
-def join_parts(
-    parts: Sequence[Path], path: Path, formulas: Formulas = "disarm", draft: Path | None = None
-) -> int:
+def join_parts(parts: Sequence[Path], path: Path, formulas: Formulas = "disarm") -> int:
     """Write the rows of several Parquet files, in order, to one file, as `write_tables` does."""
-    schema = common_schema([pq.read_schema(part) for part in parts])
+    schemas = [pq.read_schema(part) for part in parts]
+    if any(one != schemas[0] for one in schemas):  # what it holds tells then what they have in common
+        schemas = [schema_of(pq.read_table(part)) for part in parts]
+    schema = common_schema(schemas)
     tables = (conform(pq.read_table(part), schema) for part in parts)
-    return write_tables(tables, schema, path, formulas, draft)
+    return write_tables(tables, schema, path, formulas)
 
 
 def write_tables(
@@ -56,7 +60,6 @@ def write_tables(
     schema: pa.Schema,
     path: Path,
     formulas: Formulas = "disarm",
-    draft: Path | None = None,
 ) -> int:
     """Write tables one below the other to one file, which appears when it is whole.
 
@@ -64,7 +67,6 @@ def write_tables(
         schema: columns of the file, where it has the same for all rows (CSV, Parquet); an object in JSONL
             keeps the columns of its table.
         formulas: whether texts that a spreadsheet would compute get an apostrophe in CSV, or are kept.
-        draft: where the file is until it is whole, on the same disk; default: beside it.
 
     Returns:
         How many cells got one.
@@ -76,7 +78,7 @@ def write_tables(
         tables, schema = _as_cells(tables, schema)
         if formulas == "disarm":
             tables, schema = map(disarmed.table, tables), disarmed.schema(schema)
-    draft = draft or path.with_name(f".{os.getpid()}.{path.name}")
+    draft = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         with user_umask():
             _WRITERS[extension](draft, schema, tables)
@@ -86,8 +88,31 @@ def write_tables(
     return disarmed.cells
 
 
+def schema_of(table: pa.Table) -> pa.Schema:
+    """The columns of a table for `common_schema`, with a mark at whole numbers that no fraction keeps."""
+    return pa.schema(
+        [
+            field.with_metadata(_BEYOND) if _is_beyond(table.column(place)) else field
+            for place, field in enumerate(table.schema)
+        ]
+    )
+
+
+def _is_beyond(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_int64(column.type):
+        return False
+    ends = pc.min_max(column).as_py()
+    return ends["min"] is not None and max(-ends["min"], ends["max"]) >= EXACT_FLOAT
+
+
 def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """One schema with every column of any; those whose types do not go together become text."""
+    """One schema with every column of any; those whose types do not go together become text.
+
+    So do whole numbers beside fractions that would not be kept as they are.
+
+    Args:
+        schemas: as `schema_of` gives them, where tables may differ in them.
+    """
     names = dict.fromkeys(name for schema in schemas for name in schema.names)
     return pa.schema(
         [_common_field([one.field(name) for one in schemas if name in one.names]) for name in names]
@@ -106,6 +131,9 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _common_field(fields: Sequence[pa.Field]) -> pa.Field:
+    beyond = any(field.metadata is not None and _BEYOND.keys() <= field.metadata.keys() for field in fields)
+    if beyond and any(pa.types.is_floating(field.type) for field in fields):
+        return pa.field(fields[0].name, pa.string())
     try:
         merged = pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive")[0]
     except (pa.ArrowInvalid, pa.ArrowTypeError):

@@ -22,7 +22,7 @@ from configs.schema import TargetConfig, UseCase
 from configs.security.umask import user_umask
 from features.errors import SourceError
 from features.files.layout import layout_of
-from features.files.outputs import check_extension, common_schema, write_tables
+from features.files.outputs import check_extension, common_schema, schema_of, write_tables
 from features.files.sources import open_source
 from features.records.arrow.file_columns import read_values
 from features.records.labels import LabelContract, split_labels
@@ -132,7 +132,7 @@ def _read_labels(
         for batch in source.batches:
             checked, _ = contract.check(read_values(batch.table, target.column, batch.mixed))
             rows += [None if label is None else _own_labels(label, target) for label in checked]
-            schemas.append(batch.table.schema)
+            schemas.append(schema_of(batch.table))
             progress(batch.fraction / 2, len(rows))
     return rows, common_schema(schemas) if schemas else _text_columns(source.columns or ())
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,20 @@ from flows.batch.answering import LABEL, LINE, PROBLEM, SCORE, AnsweredBatch, as
 from store.file_answers import AnsweredPart, FileLedger
 
 STATE = "state.json"
+JOINED = "joined.json"
 ANSWERING = "answering"
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What an output holds once its parts are joined."""
+
+    rows: int
+    refused: int
+    disarmed: int
+    """Cells that a spreadsheet would have computed."""
+    file: str
+    """What tells the file of it from others."""
 
 
 @dataclass
@@ -93,6 +106,16 @@ class Parts:
         """
         return self.folder / f"whole.{os.getpid()}.{output.name}"
 
+    def put_in_place(self, draft: Path, output: Path, disarmed: int) -> Joined:
+        """Have the joined parts be the output, safe before its parts go; noted, as a kill may come then."""
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        joined = Joined(self.rows, self.refused, disarmed, _identity(draft))
+        (self.folder / JOINED).write_text(json.dumps(asdict(joined)), encoding="utf-8")
+        draft.replace(output)
+        _sync_folder(output.absolute().parent)
+        return joined
+
     def finish(self) -> None:
         """The output is whole: nothing of this is needed any more."""
         if self.ledger is not None:
@@ -133,6 +156,27 @@ def open_parts(path: Path, output: Path, version: int, ledger: FileLedger | None
         noted = file_state(path, version) | {ANSWERING: None if ledger is None else ledger.id}
         (folder / STATE).write_text(json.dumps(noted), encoding="utf-8")
     return Parts(folder, ledger, done)
+
+
+def finish_whole(path: Path, output: Path, version: int, ledger: FileLedger | None) -> Joined | None:
+    """Let go of the parts of an output that an earlier call has made whole, and was cut off then.
+
+    Returns:
+        What it holds; None: the output is something else.
+
+    Raises:
+        FileBusy: another process answers into it.
+    """
+    try:
+        joined = Joined(**json.loads((parts_folder(output) / JOINED).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if begun_version(path, output) != version or joined.file != _identity(output):
+        return None
+    parts = open_parts(path, output, version, ledger)
+    parts.rows, parts.refused = joined.rows, joined.refused
+    parts.finish()
+    return joined
 
 
 def begun_version(path: Path, output: Path) -> int | None:
@@ -184,6 +228,11 @@ def digest_of(path: Path) -> str | None:
 def _extent(batch: Batch) -> tuple[int, int]:
     lines = [*batch.lines[:1].tolist(), *(bad.line for bad in batch.bad[:1])]
     return min(lines, default=-1), batch.table.num_rows + len(batch.bad)
+
+
+def _identity(path: Path) -> str:
+    stat = path.stat()
+    return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _sync_folder(folder: Path) -> None:

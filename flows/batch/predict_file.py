@@ -23,7 +23,7 @@ from features.files.layout import layout_of
 from features.files.outputs import Formulas, join_parts
 from features.files.sources import open_source
 from flows.batch.answering import PROBLEM, AnsweredBatch, answer_batch, answer_sent, as_parquet, send_batch
-from flows.batch.parts import Parts, first_line, open_parts
+from flows.batch.parts import Joined, Parts, finish_whole, first_line, open_parts
 from flows.compute.contract import Pool, as_done
 from models.versions.predictor import Predictor
 from store.file_answers import FileLedger
@@ -101,9 +101,11 @@ def predict_file(
         FileBusy: another process answers into it.
         ComputeError: the pool cannot do it; what it has answered is kept.
     """
-    if output.exists():
-        raise FileExistsError(f"{output} exists; name an output that does not")
     started, before = time.monotonic(), file_status(path)
+    if output.exists():
+        if (whole := finish_whole(path, output, version, ledger)) is None:
+            raise FileExistsError(f"{output} exists; name an output that does not")
+        return _report(path, output, version, whole, whole.rows, started)  # notes were of the earlier call
     parts = open_parts(path, output, version, ledger)
     with closing(open_source(path, layout_of(predictor.use_case))) as source:
         use_case = predictor.use_case
@@ -113,21 +115,33 @@ def predict_file(
         for fraction in answered(predictor, source, parts):
             if progress is not None:
                 progress(FileProgress(parts.rows, fraction))
-    disarmed = join_parts(parts.in_order, output, formulas, parts.draft_of(output))
+    draft = parts.draft_of(output)
+    whole = parts.put_in_place(draft, output, join_parts(parts.in_order, draft, formulas))
     parts.finish()
-    seconds = round(time.monotonic() - started, 3)
-    rows, refused = parts.rows, parts.refused
+    notes = (*notes, *change_notes(path, before))
+    return _report(path, output, version, whole, parts.resumed, started, notes)
+
+
+def _report(
+    path: Path,
+    output: Path,
+    version: int,
+    whole: Joined,
+    resumed: int,
+    started: float,
+    notes: tuple[str, ...] = (),
+) -> FileReport:
     return FileReport(
         path.name,
         str(output),
         version,
-        rows,
-        rows - refused,
-        refused,
-        parts.resumed,
-        seconds,
-        disarmed,
-        (*notes, *change_notes(path, before)),
+        whole.rows,
+        whole.rows - whole.refused,
+        whole.refused,
+        resumed,
+        round(time.monotonic() - started, 3),
+        whole.disarmed,
+        notes,
     )
 
 

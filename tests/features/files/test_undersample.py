@@ -121,6 +121,24 @@ def test_a_file_without_rows_is_written_without_rows(tmp_path: Path, suffix: str
     assert written.columns in (("text", "tags"), None)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_large_whole_numbers_are_kept_where_later_rows_have_fractions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr("features.files.readers.json_rows.BATCH_BYTES", 1)  # a batch is a row
+    source, target = tmp_path / "all.jsonl", tmp_path / f"fewer{suffix}"
+    rows = [{"text": "x", "tags": "a", "of": of, "n": n} for of, n in ((2**60 + 1, 1), (1.5, 2.5))]
+    source.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    undersample_file(USE_CASE, source, target, 10)
+    if suffix == ".parquet":
+        found = pq.read_table(target)
+        assert found["of"].to_pylist() == [str(2**60 + 1), "1.5"]
+        assert found["n"].to_pylist() == [1.0, 2.5]
+    else:
+        with target.open(encoding="utf-8", newline="") as file:
+            assert [row["of"] for row in csv.DictReader(file)] == [str(2**60 + 1), "1.5"]
+
+
 def test_columns_that_only_later_rows_have_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("features.files.readers.json_rows.BATCH_BYTES", 1)  # a batch is a row
     source, target = tmp_path / "all.jsonl", tmp_path / "fewer.parquet"

@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+import features.files.readers.json_rows
 import features.files.readers.parquet
 from configs.schema import UseCase
 from configs.security import umask
@@ -21,7 +22,7 @@ from features.errors import MissingColumns, SourceError
 from features.files.outputs import check_output, join_parts
 from features.records.contract import Columns
 from features.records.example import example_record
-from flows.batch.parts import begun_version, parts_folder
+from flows.batch.parts import Parts, begun_version, parts_folder
 from flows.batch.predict_file import FileProgress, predict_file
 from flows.cli.commands.predictions import default_output
 from models.versions.predictor import Answers, Predictor
@@ -171,6 +172,69 @@ def test_a_kill_while_the_output_is_joined_leaves_nothing_beside_its_parts(
     assert set(tmp_path.iterdir()) == {source, output}
 
 
+def test_what_was_cut_off_when_its_output_was_whole_ends_by_the_same_call(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write(tmp_path / "in.csv", rows_of(3)), tmp_path / "out.csv"
+
+    def cut(_parts: Parts) -> None:
+        raise CutOff
+
+    with monkeypatch.context() as patched, pytest.raises(CutOff):
+        patched.setattr(Parts, "finish", cut)
+        predict_file(predictor, 1, source, output)
+    whole = output.read_bytes()
+    with pytest.raises(FileExistsError, match="exists"):
+        predict_file(predictor, 2, source, output)
+    report = predict_file(predictor, 1, source, output)
+    assert (report.rows, report.answered, report.resumed) == (3, 3, 3)
+    assert output.read_bytes() == whole
+    assert set(tmp_path.iterdir()) == {source, output}
+    with pytest.raises(FileExistsError, match="exists"):
+        predict_file(predictor, 1, source, output)
+
+
+def test_another_file_in_the_place_of_the_output_stays(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write(tmp_path / "in.csv", rows_of(3)), tmp_path / "out.csv"
+
+    def cut(*_: object) -> None:
+        raise CutOff
+
+    with monkeypatch.context() as patched, pytest.raises(CutOff):
+        patched.setattr(Parts, "finish", cut)
+        predict_file(predictor, 1, source, output)
+    output.unlink()
+    output.write_text("mine")
+    with pytest.raises(FileExistsError, match="exists"):
+        predict_file(predictor, 1, source, output)
+    assert output.read_text() == "mine"
+    output.unlink()
+    assert predict_file(predictor, 1, source, output).resumed == 3
+
+
+def test_an_output_is_on_the_disk_before_its_parts_go(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write(tmp_path / "in.csv", rows_of(3)), tmp_path / "out.csv"
+    synced: set[int] = set()
+    sync, finish = os.fsync, Parts.finish
+
+    def note(file: int) -> None:
+        synced.add(os.fstat(file).st_ino)
+        sync(file)
+
+    def check(parts: Parts) -> None:
+        assert {output.stat().st_ino, output.parent.stat().st_ino} <= synced
+        finish(parts)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(Parts, "finish", check)
+    predict_file(predictor, 1, source, output)
+    assert not parts_folder(output).exists()
+
+
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("change", ["file", "version"])
 def test_parts_of_another_file_or_version_are_not_used(
@@ -264,6 +328,43 @@ def test_parts_whose_ids_differ_in_kind(tmp_path: Path) -> None:
         pq.write_table(pa.table({"id": ids}), parts[-1])
     join_parts(parts, tmp_path / "out.parquet")
     assert [row["id"] for row in read(tmp_path / "out.parquet")] == ["1", "2", "a", "b", None, None]
+
+
+LARGE = 2**60 + 1
+
+
+@pytest.mark.parametrize("target", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(("first", "second"), [(LARGE, 1.5), (-LARGE, 2.5)])
+def test_whole_numbers_are_kept_beside_fractions(
+    tmp_path: Path, target: str, first: int, second: float
+) -> None:
+    parts = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for part, one in zip(parts, (first, second), strict=True):
+        pq.write_table(pa.table({"id": [one], "line": [1]}), part)
+    join_parts(parts, tmp_path / f"out{target}", "keep")
+    found = [row["id"] for row in read(tmp_path / f"out{target}")]
+    if target == ".csv":
+        assert (tmp_path / "out.csv").read_text().splitlines()[1:] == [f'"{first}",1', f'"{second}",1']
+    else:
+        assert found == [str(first), str(second)]
+
+
+def test_small_whole_numbers_beside_fractions_are_numbers(tmp_path: Path) -> None:
+    parts = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for part, one in zip(parts, (7, 1.5), strict=True):
+        pq.write_table(pa.table({"id": [one]}), part)
+    join_parts(parts, tmp_path / "out.parquet")
+    assert [row["id"] for row in read(tmp_path / "out.parquet")] == [7.0, 1.5]
+
+
+def test_ids_of_a_file_whose_batches_differ_in_kind(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features.files.readers.json_rows, "BATCH_ROWS", 3)
+    ids = [LARGE, 2, 3, 4.0, 5.0, 6.5]
+    rows = [row | {"id": one} for row, one in zip(rows_of(6), ids, strict=True)]
+    predict_file(predictor, 1, write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl")
+    assert [row["id"] for row in read(tmp_path / "out.jsonl")] == [str(LARGE), "2", "3", "4", "5", "6.5"]
 
 
 def test_the_output_is_named_after_the_file() -> None:
