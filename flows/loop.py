@@ -219,6 +219,8 @@ def _tidy(context: LoopContext) -> None:
             log.info("old %s deleted: %d", removal.what, removal.count)
     except TIDIED_LATER as error:
         log.warning("what is old stays until the next run: %s", error)
+    except Exception:  # of MLflow, or of the library of the storage that it has its files in
+        log.exception("what is old stays until the next run")
 
 
 def _draw(context: LoopContext, logged: Mapping[str, Logged]) -> None:
@@ -227,6 +229,8 @@ def _draw(context: LoopContext, logged: Mapping[str, Logged]) -> None:
         draw_pictures(context.settings.mlflow_uri, logged.values())
     except TIDIED_LATER as error:
         get_run_logger().warning("MLflow has no pictures of this run: %s", error)
+    except Exception:  # noqa: BLE001 - it is told, as in `_tidy`
+        get_run_logger().exception("MLflow has no pictures of this run")
 
 
 def _retrain(context: LoopContext, held: HeldRun, trigger: str) -> tuple[RetrainResult, Mapping[str, Logged]]:

@@ -37,10 +37,13 @@ def prune_one(settings: Settings, use_case: str) -> None:
     """Delete what is old of a use case, and say what.
 
     With a server away, a disk that fails, a file that may not be touched, or a configuration that cannot
-    be read since it was edited, that is left to the next time.
+    be read since it was edited, that is left to the next time. So it is with whatever else is raised: by
+    MLflow, or by the library of the storage that it has its files in, where it may not delete them.
     """
     try:
         for removal in prune(open_context(use_case, settings), now=datetime.now(UTC)) or ():
             log.info("%s: old %s deleted: %d", use_case, removal.what, removal.count)
     except LATER as error:
         log.warning("%s: what is old stays for now: %s", use_case, error)
+    except Exception:
+        log.exception("%s: what is old stays for now", use_case)

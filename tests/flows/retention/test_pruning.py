@@ -14,6 +14,9 @@ from uuid import uuid4
 import mlflow
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from configs.schema import RetentionConfig
 from configs.settings import CHECKOUT
@@ -127,6 +130,25 @@ def test_versions_go_with_their_files_and_what_production_learned_from_stays(orc
     assert pruned(orchard) == {}, "all that is old has gone at once"
 
 
+@pytest.mark.parametrize("deleted", ["model", "run", "both"])
+def test_versions_go_of_which_something_was_deleted_by_hand(orchard: Orchard, deleted: str) -> None:
+    orchard = scoring(orchard, 0)
+    for turn in range(3):
+        orchard.take_in(200, edge=0.5, seed=turn)
+        orchard.retrain()
+    versions = orchard.registry.versions(orchard.name)
+    old = next(one for one in versions if not one.aliases and one.version != len(versions))
+    client = mlflow.MlflowClient(orchard.context.settings.mlflow_uri)
+    if deleted != "run":
+        source = client.get_model_version(orchard.name, str(old.version)).source
+        client.delete_logged_model(str(source).removeprefix("models:/"))
+    if deleted != "model":
+        client.delete_run(old.run_id)
+    assert pruned(orchard)["versions"] >= 1
+    assert old.version not in {one.version for one in orchard.registry.versions(orchard.name)}
+    assert pruned(orchard) == {}
+
+
 def test_with_nothing_old_the_registry_is_asked_once_for_all_versions(
     orchard: Orchard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +227,39 @@ def test_old_pages_and_runs_leave_mlflow_with_their_bytes(orchard: Orchard, mlfl
         assert last_page(conn, orchard.name) == KeptPage(runs[-1], "digest")
         pages = conn.execute("SELECT mlflow_run FROM drift_check ORDER BY id").fetchall()
     assert [page for (page,) in pages] == [None, None, None, *runs[3:]], "the numbers stay"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "DeleteObjects"),
+        MlflowException("not yours", error_code=PERMISSION_DENIED),
+    ],
+)
+def test_files_of_mlflow_that_may_not_be_deleted_end_neither_worker_nor_run(
+    orchard: Orchard, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    """Where MLflow is yours, this process may have to delete its files itself."""
+
+    def denied(*_: object) -> None:
+        raise fault
+
+    for number in range(3):
+        log_page(orchard, number)
+    with pytest.MonkeyPatch.context() as patched, caplog.at_level("WARNING"):
+        patched.setattr(mlflow_runs, "_delete_files", denied)
+        patched.setattr(daily, "open_context", lambda *_args: orchard.context)
+        daily.prune_one(orchard.context.settings, orchard.name)
+        patched.setattr(loop, "get_run_logger", lambda: logging.getLogger("run"))
+        patched.setattr(loop, "prune", prune)  # not as a task
+        loop._tidy(orchard.context)
+        patched.setattr(loop, "draw_pictures", denied)
+        loop._draw(orchard.context, {})
+    assert "MLflow has no pictures of this run" in caplog.text
+    assert f"{orchard.name}: what is old stays for now" in caplog.text
+    assert "what is old stays until the next run" in caplog.text
+    assert caplog.text.count(str(fault)) >= 3
+    assert pruned(orchard) == {"drift pages": 1}, "once it may"
 
 
 def test_rows_of_deleted_runs_leave_our_own_mlflow(
