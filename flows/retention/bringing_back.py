@@ -41,13 +41,13 @@ async def bring_back_forever(settings: Settings, use_cases: Collection[str]) -> 
 
 
 def bring_back_asked(settings: Settings, use_cases: Collection[str]) -> None:
-    """Put back what is asked for now; a table that cannot be read is told, and tried again."""
+    """Put back what is asked for now; a table or folder that cannot be read is told, and tried again."""
     from store.moved.bringing_back import bring_back  # reads tables: only a worker that is asked needs it
 
     try:
         with connect(database_url(settings)) as conn:
             count = bring_back(conn, settings.home, use_cases)
-    except StoreError as error:
+    except (StoreError, OSError) as error:
         log.warning("predictions that are asked for cannot be brought back: %s", error)
         return
     if count:

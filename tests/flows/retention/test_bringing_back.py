@@ -62,6 +62,31 @@ def test_what_is_asked_for_comes_back_at_once(
     assert [row["id"] for row in stored(conn)] == sorted(ids)
 
 
+def test_a_folder_that_may_not_be_touched_is_told(
+    conn: psycopg.Connection[Any],
+    database_url: str,
+    tmp_path: Path,
+    ids: list[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder, look = tmp_path / "home" / "predictions" / "plums", Path.iterdir
+
+    def denied(path: Path) -> Iterator[Path]:
+        if path == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    ask_back(conn, ids)
+    conn.commit()
+    settings = settings_of(database_url, tmp_path)
+    with pytest.MonkeyPatch.context() as patched, caplog.at_level(logging.WARNING):
+        patched.setattr(Path, "iterdir", denied)
+        bring_back_asked(settings, ["plums"])
+    assert f"cannot be brought back: [Errno 13] Permission denied: '{folder}'" in caplog.text
+    bring_back_asked(settings, ["plums"])
+    assert len(stored(conn)) == 4
+
+
 def test_a_table_that_cannot_be_read_is_told(
     conn: psycopg.Connection[Any],
     database_url: str,
