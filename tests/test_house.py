@@ -5,11 +5,16 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from configs.pretrained import text_models
+from flows.compute import errors
+from store.objects import s3_access
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("configs", "features", "store", "models", "flows", "service")
@@ -125,6 +130,23 @@ def test_no_package_registry_is_named() -> None:
     ).stdout.split()
     hosts = re.compile(r"pypi\.org|pythonhosted\.org|registry\.npmjs|deb\.debian")
     assert [name for name in tracked if name != "tests/test_house.py" and hosts.search(text_of(name))] == []
+
+
+def test_nobody_is_told_to_install_a_stranger_of_this_name() -> None:
+    """Ratchet is on no registry: by its name alone an installer brings what somebody else called so."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    by_name = re.compile(r"install[^\n`]*[\s'\"]ratchet(\[|['\"`\s]*$)", re.MULTILINE)
+    assert by_name.search("pip install 'ratchet[" + "s3]'")
+    assert [name for name in tracked if name != "tests/test_house.py" and by_name.search(text_of(name))] == []
+
+
+def test_what_installs_a_missing_package_is_what_the_extra_asks_for() -> None:
+    extras = tomllib.loads(text_of("pyproject.toml"))["project"]["optional-dependencies"]
+    told = {"s3": s3_access.INSTALL, "dask": errors.INSTALL, "texts": text_models.EXTRA}
+    assert told == {name: f"pip install '{extras[name][0]}'" for name in told}
+    assert [len(extras[name]) for name in told] == [1, 1, 1]
 
 
 def text_of(name: str) -> str:

@@ -11,7 +11,7 @@ from configs.spelling.near_names import meant
 
 TOKENIZERS = "tokenizers"
 """Package that cuts texts into tokens, in training and in servers."""
-EXTRA = "pip install 'ratchet[texts]'"
+EXTRA = "pip install 'tokenizers>=0.21'"
 
 
 @dataclass(frozen=True)

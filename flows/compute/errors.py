@@ -11,7 +11,7 @@ Each is made of one sentence, so that it can travel from a worker to who asked.
 
 from __future__ import annotations
 
-INSTALL = "pip install 'ratchet[dask]'"
+INSTALL = "pip install 'distributed>=2026.7'"
 
 
 class ComputeError(Exception):

@@ -18,7 +18,7 @@ from configs.addresses.storage_url import VARIABLE, without_secrets
 from configs.errors import SettingError
 from store.errors import StorageRefused
 
-INSTALL = "pip install 'ratchet[s3]'"
+INSTALL = "pip install 'boto3>=1.40'"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 60, 3
 LOOK_SECONDS, LOOK_ATTEMPTS = 10, 2

@@ -59,7 +59,7 @@ def test_a_server_of_another_kind_is_told_as_that() -> None:
 
 def test_without_dask_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(DaskMissing, match=r"pip install 'ratchet\[dask\]'"):
+    with pytest.raises(DaskMissing, match=r"pip install 'distributed>=2026\.7'"):
         connect(read_compute("dask://127.0.0.1:1"))
 
 

