@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -66,6 +66,7 @@ class ServedVersion:
         self.predictor = predictor
         self.facts = facts
         self.since = since
+        """When it was loaded, or began to serve here, whichever was last."""
         self.vouched = False
         """Whether the ledger was seen to know it by its digest."""
         self.responder = ModelResponder(predictor)
@@ -253,6 +254,7 @@ class Slot:
     def swap(self, served: ServedVersion) -> None:
         """Let `served` answer, and keep the one before it loaded for an instant return."""
         self.try_beside(None, None)  # it was tried beside the version that leaves
+        served.since = datetime.now(UTC)  # it may have been loaded long before, as a canary or to serve
         self.previous, self.current, self.standing = self.current, served, None
         self.refused.pop(served.version, None)
         self.await_no_longer(served.version)

@@ -53,6 +53,26 @@ def test_what_serves_is_told_at_the_start_at_each_swap_and_no_more_at_the_end(
     assert read_replicas(conn) == []
 
 
+def test_what_serves_again_does_so_since_it_came_back(
+    start_service: StartService, registry: FolderRegistry, conn: psycopg.Connection
+) -> None:
+    for number in (1, 2):
+        registry.add(DIGITS, number)
+    registry.production["digits"] = 1
+    service = start_service(RATCHET_USE_CASES="digits")
+    assert service.worker.watcher.listening.wait(10)
+    promote(conn, registry, 2)
+    wait_for(lambda: versions(conn) == (2,))
+    gone_back = datetime.now(UTC)
+    promote(conn, registry, 1)
+    wait_for(lambda: versions(conn) == (1,))
+    one = only(conn)
+    assert one is not None
+    since = one.serving["digits"].since
+    assert since is not None
+    assert gone_back < since < datetime.now(UTC), "not since it was loaded first"
+
+
 def test_one_that_the_database_does_not_hear_says_so_until_it_does(
     start_service: StartService, registry: FolderRegistry, relay: Relay, database_url: str
 ) -> None:
