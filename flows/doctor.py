@@ -29,6 +29,7 @@ from configs.spelling.near_names import meant
 from flows.beforehand.tool_variables import unreadable
 from flows.compute.looking import look_at_clusters
 from flows.inbox_strays import strays_of
+from flows.servers.environment import SERVICE
 from flows.servers.own_prefect import own_prefect_problem
 from flows.servers.sharing import ensure_models_here
 from flows.stack import probes, processes, state
@@ -93,6 +94,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 server.name, healthy, condition, "see `ratchet status`, then `ratchet down` and `ratchet up`"
             )
+        elif server.name == SERVICE and probes.own_service(settings) is not None:
+            yield Finding(server.name, True, "up, not started by `ratchet up`")
         elif runs:
             yield Finding(server.name, False, "down, while others are up", "`ratchet up --detach` starts it")
         elif server.port is not None:

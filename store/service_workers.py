@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import psutil
+
 
 def mark_ready(home: Path) -> None:
     """Say that this process serves, once its routes are there."""
@@ -39,6 +41,11 @@ def read_models(home: Path) -> dict[int, frozenset[str]]:
     return {int(name): _read_models(home, int(name)) for name in names if name.isdigit()}
 
 
+def living_workers(home: Path) -> list[int]:
+    """Process ids of the workers that serve and live, whoever started their service."""
+    return sorted(pid for pid in read_models(home) if _lives(home, pid))
+
+
 def forget_worker(home: Path, pid: int) -> bool:
     """Forget a worker that is gone, as its process id may come again; returns whether it had served."""
     file = _folder(home) / str(pid)
@@ -51,6 +58,14 @@ def forget_worker(home: Path, pid: int) -> bool:
 def forget_workers(home: Path) -> None:
     """Forget those of an earlier service, before any worker is started."""
     shutil.rmtree(_folder(home), ignore_errors=True)
+
+
+def _lives(home: Path, pid: int) -> bool:
+    """Whether the process that said so lives: one that began after that was given its number."""
+    try:
+        return bool(psutil.Process(pid).create_time() <= (_folder(home) / str(pid)).stat().st_mtime)
+    except (psutil.Error, OSError):
+        return False
 
 
 def _read_models(home: Path, pid: int) -> frozenset[str]:

@@ -11,6 +11,7 @@ from configs.security.loopback import open_url
 from configs.settings import Settings, bracketed
 from flows.servers.own_prefect import wrong_address
 from flows.stack.errors import NotPrefect
+from store.service_workers import living_workers
 
 TIMEOUT = 3.0
 _UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -34,6 +35,12 @@ def answers(url: str, timeout: float = TIMEOUT) -> bool:
             return 200 <= int(response.status) < 300
     except (OSError, ValueError, http.client.HTTPException):
         return False
+
+
+def own_service(settings: Settings) -> int | None:
+    """Process id of a worker of this home's service, whoever started that; None: it does not answer."""
+    workers = living_workers(settings.home)
+    return workers[0] if workers and answers(f"{client_url(settings.service_url)}/livez") else None
 
 
 def ensure_prefect_address(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from configs.addresses.web_url import shown
 from configs.settings import Settings
+from flows.servers.environment import SERVICE
 from flows.servers.own_prefect import wrong_address
 from flows.stack import probes, state
 from flows.stack.errors import OWN_SERVERS
@@ -66,6 +67,9 @@ def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
         process = runs.get(server.name)
         pid = None if process is None else process.pid
         healthy = pid is not None and server.healthy(pid)
+        if pid is None and server.name == SERVICE:  # as `python -m service.run` starts it beside others
+            pid = probes.own_service(settings)
+            healthy = pid is not None
         where = _address(settings, server.name)
         statuses.append(
             ServerStatus(server.name, "up" if healthy else "starting" if pid else "down", True, where, pid)
