@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
 
 from configs.errors import ConfigError
-from configs.spelling.letters import compose
+from configs.spelling.letters import compose, twice
 from configs.yaml_files import read_yaml
 
 LABELS_KEY = "labels"
@@ -54,11 +54,9 @@ class Taxonomy(RootModel[dict[str, TaxonomyEntry]]):
     @field_validator("root")
     @classmethod
     def _letters_are_composed(cls, root: dict[str, TaxonomyEntry]) -> dict[str, TaxonomyEntry]:
-        composed = {compose(label): entry for label, entry in root.items()}
-        if len(composed) < len(root):
-            twice = next(label for label in root if label not in composed)
-            raise ValueError(f"label '{twice}' is there twice, in two forms of its letters")
-        return composed
+        if (label := twice(root)) is not None:
+            raise ValueError(f"label '{label}' is there twice, in two forms of its letters")
+        return {compose(label): entry for label, entry in root.items()}
 
     def __contains__(self, label: str) -> bool:
         return compose(label) in self.root

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from configs.schema.base import Frozen, Identifier
+from configs.spelling.letters import twice
 
 ShadowAlias = Literal["challenger", "previous", "original", "canary"]
 
@@ -69,6 +70,13 @@ class ChainLink(Frozen):
     """Take the keywords from the taxonomy."""
     confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Least score with which its answer counts."""
+
+    @field_validator("keywords")
+    @classmethod
+    def _labels_differ(cls, keywords: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if (label := twice(keywords)) is not None:
+            raise ValueError(f"label '{label}' is there twice, in two forms of its letters")
+        return keywords
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

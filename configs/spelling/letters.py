@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 
 def compose(text: str) -> str:
@@ -30,3 +30,17 @@ def spelled_like(name: str, names: Collection[str]) -> str:
         return name
     composed = compose(name)
     return next((one for one in names if compose(one) == composed), composed)
+
+
+def twice(names: Iterable[str]) -> str | None:
+    r"""A name that is there before it with the same letters in another form; None: none is.
+
+    >>> twice(["bar", "caf\u00e9", "cafe\u0301"]) == "cafe\u0301"
+    True
+    """
+    found: set[str] = set()
+    for name in names:
+        if (composed := compose(name)) in found:
+            return name
+        found.add(composed)
+    return None

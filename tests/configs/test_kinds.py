@@ -60,6 +60,10 @@ def test_valid(raw: dict[str, Any]) -> None:
         ),
         ({**TEXT, "chain": {"links": [LINK, LINK]}}, "links repeat a name"),
         ({**TEXT, "chain": {"links": [{"name": "one"}]}}, "exactly one of `alias`"),
+        (
+            {**TEXT, "chain": {"links": [{"name": "one", "keywords": {"th\u00e9": [], "the\u0301": []}}]}},
+            "is there twice, in two forms of its letters",
+        ),
         ({**TEXT, "chain": {"links": [{**LINK, "taxonomy": True}]}}, "exactly one of `alias`"),
         ({**TEXT, "chain": {"links": [{"name": "a", "taxonomy": True}]}}, "`taxonomy: <file>` is required"),
     ],
