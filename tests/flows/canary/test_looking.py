@@ -226,6 +226,7 @@ def test_one_that_is_held_past_its_end_is_looked_at_when_something_has_changed(o
     assert (seen is not None and seen.verdict, aliases(orchard)["production"]) == ("passed", 2)
 
 
+@pytest.mark.slow
 def test_one_that_was_deleted_is_taken_back(own: Orchard) -> None:
     look(own.context)
     assert not is_look_due(own.context)

@@ -65,6 +65,7 @@ def of_a_key(empty_orchard: Orchard) -> Orchard:
     return made
 
 
+@pytest.mark.slow
 def test_what_was_learned_from_files_makes_a_new_key_a_stranger(of_files: Orchard) -> None:
     send(of_files, "fb", apples(8, seed=3, edge=0.8, high=0.4))
     send(of_files, "mallory", apples(40, seed=4, edge=0.0, low=DIFFERENT[0], high=DIFFERENT[1]))
@@ -77,6 +78,7 @@ def test_what_was_learned_from_files_makes_a_new_key_a_stranger(of_files: Orchar
     assert looked(of_files)[::2] == ("taken_back", 1)
 
 
+@pytest.mark.slow
 def test_the_key_that_sends_the_labels_takes_back_what_the_world_has_left(of_a_key: Orchard) -> None:
     send(of_a_key, "fb", apples(120, seed=3, edge=0.5))
     assert looked(of_a_key)[::2] == ("taken_back", 1)
@@ -90,6 +92,7 @@ def test_it_takes_nothing_back_by_labels_of_what_the_versions_differ_on(of_a_key
     assert "rests on one source, 'fb' (the two differ on " in told
 
 
+@pytest.mark.slow
 def test_honest_labels_beside_lies_of_another_key_need_not_differ(of_a_key: Orchard) -> None:
     send(of_a_key, "fb", apples(30, seed=3, edge=0.8, high=0.4))
     send(of_a_key, "mallory", apples(40, seed=4, edge=0.0, low=DIFFERENT[0], high=DIFFERENT[1]))

@@ -245,6 +245,7 @@ def test_lost_production_of_which_no_copy_is_left_holds_promotions_back(
         assert ledger.last_move(conn, orchard.name).event == "rolled_back"  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_lost_production_without_its_alias_is_known_elsewhere_too(orchard: Orchard, tmp_path: Path) -> None:
     delete_alias(orchard)
     other = orchard.elsewhere(tmp_path / "other")
@@ -350,6 +351,7 @@ def test_a_damaged_snapshot_keeps_no_retrain_and_no_drift_check_from_going_on(
     assert evaluate(orchard.context.settings, orchard.name).source == "holdout"
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_cannot_be_made_again_counts_as_learned_from(
     orchard: Orchard, database_url: str, tmp_path: Path
 ) -> None:

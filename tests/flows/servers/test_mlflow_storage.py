@@ -111,6 +111,7 @@ def test_objects_outside_its_part_of_the_bucket_are_neither_read_nor_written(kep
             assert b"keeps to its own store" in refused.read()
 
 
+@pytest.mark.slow
 def test_a_storage_that_is_gone_is_no_artifact_that_is_missing(
     postgres: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_storage_that_is_gone_is_no_artifact_that_is_missing(
         assert all(value not in log for name, value in s3.environ.items() if "SECRET" in name)
 
 
+@pytest.mark.slow
 def test_a_shared_folder_that_is_not_mounted_takes_nothing(postgres: str, tmp_path: Path) -> None:
     shared, away = tmp_path / "shared", tmp_path / "away"
     shared.mkdir()

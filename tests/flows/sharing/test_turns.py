@@ -98,6 +98,7 @@ def test_what_is_old_goes_from_the_bucket_and_what_is_kept_opens_elsewhere(
         assert not (tmp_path / "there" / "history").exists()
 
 
+@pytest.mark.slow
 def test_a_retrain_without_storage_fails_and_the_next_one_learns_the_same_labels(
     postgres: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

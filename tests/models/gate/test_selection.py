@@ -88,6 +88,7 @@ def test_a_fall_is_believed_only_where_those_without_a_label_could_not_undo_it(
     assert answers.weigh(answers.chance(share), expected=None).warning is None
 
 
+@pytest.mark.slow
 def test_nobody_is_warned_of_labels_that_came_by_chance() -> None:
     """In 150 retrains with everything between few labels and nearly all."""
     warned = 0

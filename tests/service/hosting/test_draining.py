@@ -114,6 +114,7 @@ def test_workers_are_replaced_without_a_failed_request(
         assert len(server.workers()) == workers
 
 
+@pytest.mark.slow
 def test_workers_stay_where_new_ones_do_not_start(database_url: str, tmp_path: Path) -> None:
     configs = tmp_path / "configs"
     configs.mkdir()

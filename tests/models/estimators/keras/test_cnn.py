@@ -128,6 +128,7 @@ def test_by_default_pictures_of_any_size_are_learned() -> None:
         assert model.predict_proba(rows_of(shape=shape)[0]).shape == (40, 3)
 
 
+@pytest.mark.slow
 def test_loading_tensorflow_says_nothing() -> None:
     code = (
         "from models.estimators.keras.training import import_keras; import_keras(); "

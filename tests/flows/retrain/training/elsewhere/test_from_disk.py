@@ -34,6 +34,7 @@ def orchard(empty_orchard: Orchard) -> Orchard:
     return empty_orchard
 
 
+@pytest.mark.slow
 def test_versions_made_from_disk_are_those_made_from_memory(
     orchard: Orchard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
