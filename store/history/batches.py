@@ -255,10 +255,41 @@ def _note(
     packed = [pack_numbers(one) for one in (rows, superseded, gone, changes)]
     conn.execute(
         "INSERT INTO history_batch"
-        " (use_case, batch, rows, superseded, gone, changes, last_seq, settled_at, last_change)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (use_case, mark.number, *packed, mark.last_seq, mark.settled_at, mark.last_change),
-    )
+        " (use_case, batch, rows, superseded, gone, changes, last_seq, settled_at, last_change, at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, greatest(now(), %s, %s))",
+        (
+            use_case, mark.number, *packed, mark.last_seq, mark.settled_at, mark.last_change,
+            _latest(conn, "received_at", "feedback", "seq", use_case, rows),
+            _latest(conn, "at", "feedback_change", "id", use_case, changes),
+        ),
+    )  # fmt: skip
+
+
+def _latest(
+    conn: psycopg.Connection[Any],
+    time: LiteralString,
+    table: LiteralString,
+    key: LiteralString,
+    use_case: str,
+    numbers: Numbers,
+) -> datetime | None:
+    """The latest time of rows by their numbers, or of some between them; None: there are none.
+
+    A batch is no earlier than anything that it holds, also where the clock was set back since: by its time it
+    is found when what came late is told from what batches hold.
+    """
+    if not len(numbers):
+        return None
+    first, last = int(numbers.min()), int(numbers.max())
+    is_dense = last - first < 2 * len(numbers)
+    which: LiteralString = "BETWEEN %s AND %s" if is_dense else "= ANY(%s)"
+    named = (first, last) if is_dense else (numbers.tolist(),)
+    row = conn.execute(
+        f"SELECT max({time}) FROM {table} WHERE use_case = %s AND {key} {which}", (use_case, *named)
+    ).fetchone()
+    assert row is not None
+    latest: datetime | None = row[0]
+    return latest
 
 
 def _numbers(conn: psycopg.Connection[Any], query: Any, parameters: tuple[Any, ...]) -> Numbers:

@@ -105,6 +105,20 @@ def test_a_correction_is_heard_of_by_a_clock_that_was_set_back(
         assert standing(conn, tmp_path) == stored(conn)
 
 
+def test_rows_that_came_before_the_clock_was_set_back_are_there_once(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    say(conn, "ab", "ripe")
+    standing(conn, tmp_path)
+    say(conn, "cd", "ripe")
+    ahead = "received_at = received_at + interval '2 hours'"
+    conn.execute(f"UPDATE feedback SET {ahead} WHERE identity IN ('i:c', 'i:d')")
+    for name in "efg":
+        assert standing(conn, tmp_path) == stored(conn)
+        say(conn, name, "green")
+    assert standing(conn, tmp_path) == stored(conn)
+
+
 def test_what_batches_hold_that_are_settled_is_not_read_again(
     conn: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
