@@ -208,13 +208,24 @@ def _look(conn: psycopg.Connection[Any], use_case: str, mark: Mark, known: int, 
     return _Seen(fresh, np.union1d(late, standing), changed[changed <= mark.last_seq], changes)
 
 
-def gone_until(conn: psycopg.Connection[Any], use_case: str, batch: int) -> Numbers:
-    """Rows that were not as they were any more, by what batches up to a number say."""
+def held_until(conn: psycopg.Connection[Any], use_case: str, batch: int, numbers: Numbers) -> Numbers:
+    """Those of some rows of batches up to a number that were as they had been when the last was decided.
+
+    Args:
+        numbers: of rows that such a batch held, or may have; in ascending order, each once.
+    """
     told = conn.execute(
-        "SELECT gone FROM history_batch WHERE use_case = %s AND batch <= %s AND gone <> %s",
+        "SELECT rows, gone FROM history_batch WHERE use_case = %s AND batch <= %s AND gone <> %s"
+        " ORDER BY batch",
         (use_case, batch, _NONE),
-    ).fetchall()
-    return np.concatenate([np.array([], dtype=np.int64), *(unpack_numbers(packed) for (packed,) in told)])
+    )
+    held = np.ones(len(numbers), dtype=bool)
+    for rows, gone in told:
+        held[np.isin(numbers, unpack_numbers(gone))] = False
+        held[np.isin(numbers, unpack_numbers(rows))] = (
+            True  # of another group, it is there by the same number
+        )
+    return numbers[held]
 
 
 def has_gone(conn: psycopg.Connection[Any], use_case: str) -> bool:
@@ -256,7 +267,7 @@ def _note(
     conn.execute(
         "INSERT INTO history_batch"
         " (use_case, batch, rows, superseded, gone, changes, last_seq, settled_at, last_change, at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, greatest(now(), %s, %s))",
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, greatest(clock_timestamp(), %s, %s))",
         (
             use_case, mark.number, *packed, mark.last_seq, mark.settled_at, mark.last_change,
             _latest(conn, "received_at", "feedback", "seq", use_case, rows),

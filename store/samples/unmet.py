@@ -10,6 +10,7 @@ import numpy as np
 import psycopg
 
 from configs.schema import UseCase
+from store.errors import HistoryDamaged
 from store.feedback.rows import FeedbackRows
 from store.history.places import table_of
 from store.snapshots.index import Snapshot
@@ -71,7 +72,11 @@ class _Asked:
             near = self.met if isinstance(self.met, Learned) else self.met.near_in(reader, keys)
         taken = keys.take(unmet_rows(keys, types, near, most=self.most, seed=self.use_case.training.seed))
         read = self.rows.rows_of(taken.seq)
-        assert np.array_equal(read.seq, taken.seq)
+        if not np.array_equal(read.seq, taken.seq):
+            raise HistoryDamaged(
+                f"the table of labelled rows at {self.rows.table.uri} holds rows more than once: "
+                f"by the numbers of {len(taken.seq)} it has {len(read.seq)}"
+            )
         return replace(
             taken, columns=read.columns, labels=read.labels, identities=read.identities, time=read.time
         )

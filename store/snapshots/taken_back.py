@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from store.history.batches import gone_until
+from store.history.batches import held_until
 from store.snapshots.index import find_snapshot, read_contents
 from store.snapshots.rules import Rule
 from store.snapshots.uses import HOLDOUT, TRAIN
@@ -88,4 +88,5 @@ def _still_held(conn: psycopg.Connection[Any], digest: str, numbers: list[int]) 
 
 def _held(conn: psycopg.Connection[Any], use_case: str, rule: Rule, numbers: list[int]) -> set[int]:
     """Those of some labels that had not gone when the last batch of a snapshot was decided."""
-    return set(numbers) - set(gone_until(conn, use_case, rule.batch).tolist())
+    asked = np.unique(np.array(numbers, dtype=np.int64))
+    return set(held_until(conn, use_case, rule.batch, asked).tolist())

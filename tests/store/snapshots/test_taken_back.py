@@ -99,3 +99,19 @@ def test_of_a_snapshot_whose_rows_nobody_knows_any_more(
     conn.execute("UPDATE snapshot SET history = NULL WHERE digest = %s", (taught.digest,))
     assert count_taken_back(conn, taught.digest) == TakenBack(0, None, None)
     assert count_taken_back(conn, after.digest) == TakenBack(None, 0, 0)
+
+
+def test_a_label_whose_row_was_grouped_anew_counts_as_held(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    label_absurd(conn)
+    first = snap(conn, tmp_path)
+    grouped = [json.dumps(ABSURD | {"weight": 9e9 + number}) for number in range(len(NAMES))]
+    labels = ["bad"] * len(NAMES)
+    add_feedback(conn, USE_CASE.name, FeedbackBatch(NAMES, grouped, labels, "http", record_group=["g"] * 3))
+    store(conn, [RECORDS[0] | {"weight": 77.0}], first=50)
+    second = snap(conn, tmp_path)
+    assert second.digest != first.digest
+    forget(conn, "i:90", "i:91")
+    assert (count_gone(conn, first.digest), count_gone(conn, second.digest)) == (2, 2)
+    assert snap(conn, tmp_path).taken_back == 2
