@@ -9,6 +9,8 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from store.runs.rows import LATEST
+
 BATCH_ROWS = 5000
 """Rows deleted in one transaction: others wait for it no longer than for an insert of as many."""
 KEPT_RUNS = 100
@@ -50,7 +52,7 @@ RUNS = Rows(
     "finished_at",
     "status NOT IN ('queued', 'running')"
     " AND id NOT IN (SELECT id FROM run WHERE use_case = %(use_case)s"
-    f" ORDER BY requested_at DESC LIMIT {KEPT_RUNS})"
+    f" {LATEST} LIMIT {KEPT_RUNS})"
     " AND id NOT IN (SELECT run_id FROM ledger WHERE use_case = %(use_case)s AND run_id IS NOT NULL"
     " AND to_version = ANY(%(versions)s))",
 )

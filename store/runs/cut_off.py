@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
-from store.runs.lifecycle import GONE_SECONDS, HOLDER_IS_CONNECTED, MOST_LOST
-from store.runs.rows import CHANNEL
+from store.runs.lifecycle import GONE_SECONDS, HOLDER_IS_CONNECTED, MOST_LOST, count_anew
+from store.runs.rows import CHANNEL, LATEST
 
 CUT_OFF = "cut off: its process ended before it"
 _ABANDONED = f"status = 'running' AND use_case = ANY(%(use_cases)s) AND NOT {HOLDER_IS_CONNECTED}"
@@ -33,7 +33,7 @@ _ASK_AGAIN = f"""
         AND %(most)s > 1 + (SELECT count(*) FROM (
             SELECT status, error FROM run AS earlier
             WHERE earlier.use_case = cut.use_case AND earlier.id <> cut.id AND status <> 'queued'
-            ORDER BY requested_at DESC LIMIT %(most)s - 1
+            {LATEST} LIMIT %(most)s - 1
         ) AS before WHERE before.status = 'lost')
     RETURNING id::text, use_case
 """
@@ -49,6 +49,7 @@ def ask_again(
     """
     parameters = {"use_cases": list(use_cases), "gone": gone_seconds, "most": MOST_LOST}
     with conn.transaction():
+        count_anew(conn, use_cases)
         asked = dict(conn.execute(_ASK_AGAIN, parameters).fetchall())
         for use_case in set(asked.values()):
             conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, use_case))

@@ -12,7 +12,7 @@ when the process is killed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from psycopg.types.json import Jsonb
 from store.database.locks import HELD_KEYS, key_sql, lock_transaction
 from store.database.sessions import keep_lock
 from store.errors import Fenced, NothingRunning, RunBusy, RunNotFound
-from store.runs.rows import CHANNEL, Kind, Run, Runner, active_run, find_run, running_run
+from store.runs.rows import CHANNEL, LATEST, Kind, Run, Runner, active_run, find_run, running_run
 
 STALE_SECONDS = 60.0
 GONE_SECONDS = 4.0
@@ -75,7 +75,7 @@ def request_training(conn: psycopg.Connection[Any], use_case: str, trigger: str)
     with _asking(conn, use_case):
         waiting = conn.execute(
             "SELECT id::text FROM run WHERE use_case = %s AND status = 'queued' AND runner = 'worker'"
-            " ORDER BY requested_at LIMIT 1 FOR SHARE",
+            " ORDER BY token LIMIT 1 FOR SHARE",
             (use_case,),
         ).fetchone()
         if waiting is not None:
@@ -94,7 +94,7 @@ def repeat_lost(conn: psycopg.Connection[Any], use_case: str) -> str | None:
         last = conn.execute(
             "SELECT status = 'lost', runner = 'worker' AND trigger <> 'first_model' AND NOT stop_requested "
             "AND (kind = 'train' OR finished_at > now() - make_interval(secs => %s)), kind, trigger, options "
-            "FROM run WHERE use_case = %s ORDER BY requested_at DESC, id LIMIT %s",
+            f"FROM run WHERE use_case = %s {LATEST} LIMIT %s",
             (REPEATED_SECONDS, use_case, MOST_LOST),
         ).fetchall()
         if not last or not (last[0][0] and last[0][1]):
@@ -288,6 +288,20 @@ def request_stop(conn: psycopg.Connection[Any], run_id: str) -> str:
     return str(row[0])
 
 
+def count_anew(conn: psycopg.Connection[Any], use_cases: Sequence[str]) -> None:
+    """Have beats and requests that lie ahead count as of now: they are of before the clock was set back.
+
+    How old they are nobody knows; who is gone is found silent from now on, not once the clock has caught up.
+    """
+    conn.execute(
+        "UPDATE run SET heartbeat_at = least(heartbeat_at, clock_timestamp()), "
+        "requested_at = CASE WHEN status = 'queued' THEN least(requested_at, clock_timestamp()) "
+        "ELSE requested_at END WHERE use_case = ANY(%s) AND (status = 'running' "
+        "AND heartbeat_at > clock_timestamp() OR status = 'queued' AND requested_at > clock_timestamp())",
+        (list(use_cases),),
+    )
+
+
 def mark_lost(
     conn: psycopg.Connection[Any], use_case: str, stale_seconds: float = STALE_SECONDS
 ) -> list[str]:
@@ -298,6 +312,7 @@ def mark_lost(
     """
     silent = {"use_case": use_case, "stale": stale_seconds, "gone": GONE_SECONDS}
     with conn.transaction():
+        count_anew(conn, [use_case])
         if conn.execute(f"SELECT FROM run WHERE {_SILENT}", silent).fetchone() is not None:
             time.sleep(BACK_SECONDS)
         rows = conn.execute(

@@ -18,6 +18,12 @@ COLUMNS = (
 )
 CHANNEL = "ratchet_runs"
 """Notices of runs that wait for the worker, and of runs that have ended; they name the use case."""
+LATEST = "ORDER BY status = 'queued' DESC, token DESC"
+"""SQL: runs that wait, then the others, those that began last first.
+
+A token is given to a run when it is asked for, and another when it begins. By times, what came before the
+clock was set back would be the latest.
+"""
 _PLACE_IS_FREE = "NOT EXISTS (SELECT 1 FROM run r WHERE r.use_case = run.use_case AND r.status = 'running')"
 Kind = Literal["retrain", "train"]
 Runner = Literal["caller", "worker"]
@@ -100,21 +106,19 @@ def active_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     """The run of the use case that is running, else the one that is queued."""
     return _one(
         conn,
-        "WHERE use_case = %s AND status IN ('running', 'queued') ORDER BY status DESC, requested_at LIMIT 1",
+        "WHERE use_case = %s AND status IN ('running', 'queued') ORDER BY status DESC, token LIMIT 1",
         (use_case,),
     )
 
 
 def queued_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     """The run that waits to be started."""
-    return _one(conn, "WHERE use_case = %s AND status = 'queued' ORDER BY requested_at LIMIT 1", (use_case,))
+    return _one(conn, "WHERE use_case = %s AND status = 'queued' ORDER BY token LIMIT 1", (use_case,))
 
 
 def ended_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     """The run that ended last."""
-    return _one(
-        conn, "WHERE use_case = %s AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1", (use_case,)
-    )
+    return _one(conn, f"WHERE use_case = %s AND finished_at IS NOT NULL {LATEST} LIMIT 1", (use_case,))
 
 
 def running_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
@@ -124,14 +128,12 @@ def running_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
 
 def last_run(conn: psycopg.Connection[Any], use_case: str) -> Run | None:
     """The run that was asked for last."""
-    return _one(conn, "WHERE use_case = %s ORDER BY requested_at DESC, token DESC LIMIT 1", (use_case,))
+    return _one(conn, f"WHERE use_case = %s {LATEST} LIMIT 1", (use_case,))
 
 
 def recent_runs(conn: psycopg.Connection[Any], use_case: str, limit: int) -> list[Run]:
     """The runs that were asked for last, newest first."""
-    return _read(
-        conn, "WHERE use_case = %s ORDER BY requested_at DESC, token DESC LIMIT %s", (use_case, limit)
-    )
+    return _read(conn, f"WHERE use_case = %s {LATEST} LIMIT %s", (use_case, limit))
 
 
 def count_runs(conn: psycopg.Connection[Any], use_case: str) -> dict[str, int]:
@@ -155,7 +157,7 @@ def dispatched_runs(conn: psycopg.Connection[Any], use_cases: Sequence[str]) -> 
 
 def _waiting_for_worker(conn: psycopg.Connection[Any], use_cases: Sequence[str], condition: str) -> list[Run]:
     where = "WHERE status = 'queued' AND runner = 'worker' AND use_case = ANY(%s)"
-    return _read(conn, f"{where} AND {condition} ORDER BY requested_at", (list(use_cases),))
+    return _read(conn, f"{where} AND {condition} ORDER BY token", (list(use_cases),))
 
 
 def _one(conn: psycopg.Connection[Any], where: str, parameters: tuple[Any, ...]) -> Run | None:

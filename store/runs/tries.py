@@ -11,20 +11,22 @@ import psycopg
 
 _TRIES = """
     SELECT (SELECT s.digest FROM run r JOIN snapshot s ON s.digest = r.result->>'snapshot'
-            WHERE r.use_case = %(use_case)s AND r.status = 'succeeded' ORDER BY r.started_at DESC LIMIT 1),
+            WHERE r.use_case = %(use_case)s AND r.status = 'succeeded' ORDER BY r.token DESC LIMIT 1),
         max(started_at) FROM run WHERE use_case = %(use_case)s AND (status = 'stopped'
             OR status = 'succeeded'
             AND NOT EXISTS (SELECT FROM snapshot WHERE digest = result->>'snapshot'))"""
 # A minute, then twice as long after each failure in a row, an hour at most. A process may be lost to a stop
 # of its machine, so one that is lost is no failure yet; what loses the next one as well would lose them all.
+# A failure that lies ahead is of before the clock was set back: how long ago it was nobody knows.
 _RETRY = """
-    SELECT max(finished_at) + make_interval(mins => least(60, 2 ^ least(failures - 1, 6))::int) FROM (
-        SELECT finished_at, count(*) FILTER (WHERE status = 'failed') OVER ()
-            + greatest(count(*) FILTER (WHERE status = 'lost') OVER () - 1, 0) AS failures
-        FROM run WHERE use_case = %(use_case)s AND status IN ('failed', 'lost') AND finished_at > coalesce((
-            SELECT max(finished_at) FROM run
-            WHERE use_case = %(use_case)s AND status IN ('succeeded', 'stopped')), '-infinity')
-    ) AS ended WHERE failures > 0 GROUP BY failures"""
+    SELECT finished_at + make_interval(mins => least(60, 2 ^ least(failures - 1, 6))::int) FROM (
+        SELECT (array_agg(finished_at ORDER BY token DESC))[1] AS finished_at,
+            count(*) FILTER (WHERE status = 'failed')
+            + greatest(count(*) FILTER (WHERE status = 'lost') - 1, 0) AS failures
+        FROM run WHERE use_case = %(use_case)s AND status IN ('failed', 'lost') AND token > coalesce((
+            SELECT max(token) FROM run
+            WHERE use_case = %(use_case)s AND status IN ('succeeded', 'stopped')), 0)
+    ) AS ended WHERE failures > 0 AND finished_at <= clock_timestamp()"""
 
 
 @dataclass(frozen=True)
