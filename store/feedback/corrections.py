@@ -50,7 +50,8 @@ CHANGED = """
 # planner cannot see. One that it sees and does not know of, as the name of a use case that came after the
 # last ANALYZE, it takes for one row, and goes through all rows of the use case for each that came.
 # An event cannot be later than its arrival, whatever a file or an earlier release has written. A source is
-# held against what it said before itself; only rows with several sources have votes.
+# held against what it said before itself; only rows with several sources have votes. What is told now is
+# newer than all that is stored, whatever the clock was set back to.
 DECIDE = """
     INSERT INTO changed_feedback (identity, said_by, fate, voted)
     WITH touched AS MATERIALIZED (
@@ -84,7 +85,7 @@ DECIDE = """
         CASE WHEN i.voted THEN v.at ELSE i.standing END AS at) AS own
     CROSS JOIN LATERAL (SELECT
         coalesce(least(i.event_time, CASE WHEN i.event_time IS NOT NULL THEN now() END),
-            CASE WHEN %(told_now)s THEN clock_timestamp() END) AS arriving) AS t"""
+            CASE WHEN %(told_now)s THEN 'infinity'::timestamptz END) AS arriving) AS t"""
 KEEP_CORRECTED = """
     INSERT INTO feedback_correction (use_case, identity, seq, record, label, received_at, event_time,
         record_group)
@@ -121,7 +122,11 @@ CORRECT = """
     ON CONFLICT (use_case, identity) DO UPDATE SET record = excluded.record, label = excluded.label,
         seq = excluded.seq, received_at = now(),
         event_time = coalesce(excluded.event_time, feedback.event_time),
-        label_time = CASE WHEN excluded.event_time IS NULL AND feedback.event_time IS NOT NULL THEN now() END,
+        label_time = CASE WHEN excluded.event_time IS NULL
+                AND (feedback.event_time IS NOT NULL
+                    OR coalesce(feedback.label_time, feedback.received_at) > now())
+            THEN greatest(
+                now(), coalesce(feedback.label_time, least(feedback.event_time, feedback.received_at))) END,
         prediction_id = coalesce(excluded.prediction_id, feedback.prediction_id),
         record_id = coalesce(excluded.record_id, feedback.record_id),
         record_group = coalesce(excluded.record_group, feedback.record_group), source = excluded.source"""

@@ -35,6 +35,7 @@ KEEP_REPLACED = """
         SELECT FROM feedback_correction k WHERE k.use_case = (SELECT %(use_case)s) AND k.identity = v.identity
             AND k.label = v.label AND k.record = v.record)"""
 # Of a file without times nobody knows when a row was true: what was said before is as old as it was then.
+# What is said now is no older than what others have said, also where the clock was set back since.
 SAY = """
     INSERT INTO feedback_vote (use_case, identity, said_by, record, label, event_time, at, source)
     SELECT %(use_case)s, i.identity, i.said_by, i.record, i.label, i.event_time, coalesce(
@@ -42,7 +43,9 @@ SAY = """
             CASE WHEN NOT %(told_now)s THEN (
                 SELECT max(k.received_at) FROM feedback_correction k WHERE k.use_case = (SELECT %(use_case)s)
                     AND k.identity = i.identity AND k.label = i.label AND k.record = i.record) END,
-            clock_timestamp()), %(source)s
+            greatest(clock_timestamp(), (
+                SELECT max(v.at) FROM feedback_vote v WHERE v.use_case = (SELECT %(use_case)s)
+                    AND v.identity = i.identity))), %(source)s
     FROM changed_feedback c JOIN incoming_feedback i USING (identity, said_by)
     WHERE c.voted AND c.fate IN ('said', 'corrected')
     ON CONFLICT (use_case, identity, said_by) DO UPDATE SET record = excluded.record, label = excluded.label,

@@ -187,3 +187,17 @@ def test_many_corrections_right_after_a_load_take_no_quadratic_time(conn: psycop
     conn.execute("SET LOCAL statement_timeout = '10s'")  # it was 18 s on an idle machine, now it is 0.3
     corrected = add_feedback(conn, "u", FeedbackBatch(names, documents, ["1"] * count, "file"))
     assert corrected == FeedbackCounts(corrected=count)
+
+
+def test_what_is_told_after_the_clock_was_set_back_is_newer_all_the_same(
+    conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    assert add_feedback(conn, "u", told("0")) == FeedbackCounts(new=1)
+    conn.execute("UPDATE feedback SET received_at = received_at + interval '2 hours'")
+    for label in ("1", "0", "1"):
+        assert add_feedback(conn, "u", told(label)) == FeedbackCounts(corrected=1)
+        assert label_of(conn) == label
+    conn.commit()
+    just_now = write_file(tmp_path, "0", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    assert outcome(ingest_file(conn, USE_CASE, just_now)) == FeedbackCounts(stale=1)
+    assert label_of(conn) == "1"

@@ -244,3 +244,14 @@ def test_what_a_row_was_grouped_by_is_known_of_what_it_was_before(
     now = read_feedback(conn, "u", grouped)
     assert now.groups[0] != NO_KEY
     assert was.groups.tolist() == [now.groups[0]] * len(before)
+
+
+def test_of_a_tie_the_newest_decides_also_after_the_clock_was_set_back(conn: psycopg.Connection) -> None:
+    say(conn, "a", "0")
+    conn.execute("UPDATE feedback SET received_at = received_at + interval '2 hours'")
+    assert say(conn, "b", "1") == FeedbackCounts(corrected=1)
+    assert say(conn, "a", "1") == FeedbackCounts(duplicates=1)
+    assert say(conn, "a", "0") == FeedbackCounts(corrected=1)
+    assert decided(conn) == ("0", "a")
+    assert say(conn, "b", "1", document=OTHER) == FeedbackCounts(corrected=1), "news of the record"
+    assert decided(conn) == ("1", "b")
