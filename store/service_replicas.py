@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 import psycopg
 from psycopg.rows import class_row
@@ -22,6 +22,11 @@ SILENT_SECONDS = 10.0
 """Without a beat for so long, a process is silent."""
 FORGET_SECONDS = 3600.0
 """Rows of processes that were silent for so long are deleted."""
+# A beat that lies ahead is of before the clock was set back; who lives beats again in a moment.
+_WITHIN: LiteralString = (
+    "(seen_at BETWEEN clock_timestamp() - make_interval(secs => %s) "
+    "AND clock_timestamp() + make_interval(secs => %s))"
+)
 State = Literal["serving", "draining", "silent"]
 
 
@@ -119,9 +124,8 @@ def forget(conn: psycopg.Connection[Any], server: str, pid: int) -> None:
 def forget_gone(conn: psycopg.Connection[Any], server: str, alive: Iterable[int]) -> None:
     """Take away rows of this server's processes other than those alive, and of any that are long silent."""
     conn.execute(
-        "DELETE FROM service_process WHERE (server = %s AND pid <> ALL(%s)) "
-        "OR seen_at < clock_timestamp() - make_interval(secs => %s)",
-        (server, list(alive), FORGET_SECONDS),
+        f"DELETE FROM service_process WHERE (server = %s AND pid <> ALL(%s)) OR NOT {_WITHIN}",
+        (server, list(alive), FORGET_SECONDS, FORGET_SECONDS),
     )
 
 
@@ -130,9 +134,9 @@ def read_replicas(conn: psycopg.Connection[Any]) -> list[Replica]:
     with conn.cursor(row_factory=class_row(_Process)) as cursor:
         processes = cursor.execute(
             "SELECT server, pid, address, started_at, seen_at, serving, "
-            "CASE WHEN seen_at < clock_timestamp() - make_interval(secs => %s) THEN 'silent' "
-            "ELSE state END AS state FROM service_process ORDER BY address, server, pid",
-            (SILENT_SECONDS,),
+            f"CASE WHEN {_WITHIN} THEN state ELSE 'silent' END AS state "
+            "FROM service_process ORDER BY address, server, pid",
+            (SILENT_SECONDS, SILENT_SECONDS),
         ).fetchall()
     servers: dict[str, list[_Process]] = {}
     for one in processes:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import psutil
 
+from store.supervision import birth_of
+
 
 def mark_ready(home: Path) -> None:
     """Say that this process serves, once its routes are there."""
     folder = _folder(home)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / str(os.getpid())).touch()
+    (folder / str(os.getpid())).write_text(birth_of(psutil.Process()), encoding="ascii")
 
 
 def is_ready(home: Path, pid: int) -> bool:
@@ -62,8 +64,12 @@ def forget_workers(home: Path) -> None:
 
 def _lives(home: Path, pid: int) -> bool:
     """Whether the process that said so lives: one that began after that was given its number."""
+    file = _folder(home) / str(pid)
     try:
-        return bool(psutil.Process(pid).create_time() <= (_folder(home) / str(pid)).stat().st_mtime)
+        process, birth = psutil.Process(pid), file.read_text(encoding="ascii")
+        if birth:  # times of day tell nothing where the clock was set since
+            return birth_of(process) == birth
+        return bool(process.create_time() <= file.stat().st_mtime)
     except (psutil.Error, OSError):
         return False
 

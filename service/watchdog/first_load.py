@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import psutil
 
 from models.errors import CannotLoadNow, ModelError
+from store.supervision import birth_of
 
 T = TypeVar("T")
 LOAD_SECONDS = 60.0
@@ -137,7 +138,8 @@ def _has_ended(process: psutil.Process) -> bool:
 
 def _told(process: psutil.Process) -> bytes:
     """What tells of a process that it has begun; its number alone may be another's by now."""
-    return b"%d %d" % (process.pid, round(1000 * process.create_time()))
+    began = birth_of(process) or str(round(1000 * process.create_time()))
+    return f"{process.pid} {began}".encode()
 
 
 def _read(lock: int) -> tuple[bytes, bytes]:

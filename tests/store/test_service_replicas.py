@@ -58,7 +58,8 @@ def test_a_process_tells_anew_in_its_own_place(conn: psycopg.Connection) -> None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "state"), [(SILENT_SECONDS - 3, "serving"), (SILENT_SECONDS + 1, "silent")]
+    ("seconds", "state"),
+    [(SILENT_SECONDS - 3, "serving"), (SILENT_SECONDS + 1, "silent"), (-SILENT_SECONDS - 3, "silent")],
 )
 def test_without_a_beat_it_is_silent(conn: psycopg.Connection, seconds: float, state: State) -> None:
     tell(conn, "a", 1, 1)
@@ -78,6 +79,8 @@ def test_what_is_gone_is_forgotten_at_a_start_and_what_is_long_silent(conn: psyc
     for server, pid in (("a", 1), ("a", 2), ("b", 1), ("c", 1)):
         tell(conn, server, pid, 1)
     age(conn, "c", FORGET_SECONDS + 1)
+    tell(conn, "d", 1, 1)
+    age(conn, "d", -FORGET_SECONDS - 60)  # the clock was set back since
     forget_gone(conn, "a", [2])
     assert {(one.server, one.processes) for one in read_replicas(conn)} == {("a", 1), ("b", 1)}
     forget(conn, "b", 1)
