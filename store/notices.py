@@ -115,6 +115,14 @@ def begin_notices(
         conn.execute("DELETE FROM notice WHERE happened_at < now() - make_interval(days => %s)", (KEPT_DAYS,))
 
 
+def begin_again_ahead(conn: psycopg.Connection[Any]) -> None:
+    """Have notices that begin ahead of the clock, which was set back since, begin a minute ago.
+
+    Else nothing that happens is told until it has caught up. What happened before somebody looks is told too.
+    """
+    conn.execute("UPDATE notice_start SET at = now() - interval '1 minute' WHERE at > now()")
+
+
 def events_without_notice(
     conn: psycopg.Connection[Any], use_case: str, target: str, events: Sequence[str]
 ) -> list[NoticeEvent]:
@@ -165,6 +173,8 @@ def deliver_next(
 ) -> tuple[Notice, Literal["sent", "due", "given_up"]] | None:
     """Send the oldest notice that is due, and write down what came of it; None: none is due.
 
+    One that is due later than any is asked to wait is of before the clock was set back.
+
     The row is locked meanwhile: no other process sends it too, and one that is killed lets go of it.
 
     Returns:
@@ -173,9 +183,10 @@ def deliver_next(
     with conn.transaction(), conn.cursor(row_factory=class_row(Notice)) as cursor:
         notice = cursor.execute(
             "SELECT id, use_case, event, target, title, body, happened_at, attempts FROM notice "
-            "WHERE state = 'due' AND due_at <= now() AND target = ANY(%s) "
+            "WHERE state = 'due' AND target = ANY(%s) "
+            "AND (due_at <= now() OR due_at > now() + make_interval(secs => %s)) "
             "ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED",
-            (list(targets),),
+            (list(targets), FIRST_WAIT_SECONDS * 2**MOST_ATTEMPTS),
         ).fetchone()
         if notice is None:
             return None

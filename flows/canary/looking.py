@@ -66,7 +66,7 @@ def _is_still_held(conn: psycopg.Connection[Any], use_case: str, stored: StoredP
     if stored.evidence["verdict"] != "held":
         return False
     resumed = ledger.newest(conn, use_case, ("resumed",))
-    is_new = datetime.now(UTC) - stored.looked_at < HELD
+    is_new = abs(datetime.now(UTC) - stored.looked_at) < HELD  # far ahead where the clock was set back since
     return is_new and (resumed is None or resumed.at < stored.looked_at)
 
 

@@ -46,7 +46,7 @@ def repeat_check(
     seen = None if last is None else last.report.get(SEEN)
     if last is None or seen is None or last.model_version is None:
         return None
-    if datetime.now(UTC) - datetime.fromisoformat(seen["at"]) > LONGEST:
+    if abs(datetime.now(UTC) - datetime.fromisoformat(seen["at"])) > LONGEST:  # ahead of a clock set back
         return None
     incumbent = find_incumbent(conn, registry, use_case.name)
     if incumbent is None or incumbent.version != last.model_version:

@@ -107,7 +107,7 @@ def _repeated(
     if before.get("mark") != seen.mark or before.get("production") != facts.version:
         return None
     at = datetime.fromisoformat(before["at"])
-    if seen.at - at > LONGEST or result["reason"] == NOTHING_CAME:
+    if abs(seen.at - at) > LONGEST or result["reason"] == NOTHING_CAME:
         return None
     try:
         snapshot = find_snapshot(conn, result["snapshot"])

@@ -28,6 +28,7 @@ from store.notices import (
     Notice,
     NoticeEvent,
     add_notice,
+    begin_again_ahead,
     begin_notices,
     deliver_next,
     events_without_notice,
@@ -115,6 +116,7 @@ def send_due_notices(
         send: default Apprise.
     """
     with connect(database_url(settings), autocommit=True) as conn:
+        begin_again_ahead(conn)
         urls: dict[str, str] = {}
         for use_case, config in configs.items():
             for url in config.urls:

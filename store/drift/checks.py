@@ -15,6 +15,13 @@ from psycopg.types.json import Jsonb
 
 from store.drift.told import moved_columns, tell_check
 from store.feedback.sources import unless_held
+from store.predictions.shadow_answers import AHEAD_SECONDS
+
+HAS_COME: LiteralString = f"predicted_at <= now() + interval '{AHEAD_SECONDS} seconds'"
+"""SQL of predictions that count: what was made before the clock was set back does once its time comes.
+
+Else nothing made until then would be among the newest.
+"""
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,7 @@ def recent_records(
         "SELECT record, coalesce(seq, label_seq, 0) FROM (("
         " SELECT p.record, p.predicted_at AS seen, p.id, NULL::bigint AS seq, f.seq AS label_seq FROM ("
         " SELECT * FROM prediction WHERE use_case = %(use_case)s"
-        " AND predicted_at > coalesce(%(since)s::timestamptz, '-infinity')"
+        f" AND {HAS_COME} AND predicted_at > coalesce(%(since)s::timestamptz, '-infinity')"
         " ORDER BY predicted_at DESC, id DESC LIMIT %(limit)s"
         ") AS p LEFT JOIN feedback f ON f.use_case = p.use_case AND f.prediction_id = p.id"
         ") UNION ALL ("

@@ -6,13 +6,14 @@ from typing import Any
 
 import psycopg
 
+from store.drift.checks import HAS_COME
 from store.feedback.marks import label_mark, mark_of
 
 # By the ends of indexes only. Refused rows of others are among it, which make a check too many.
-_ARRIVED = """
+_ARRIVED = f"""
     SELECT jsonb_build_array(
         (SELECT jsonb_build_array(predicted_at, id) FROM prediction WHERE use_case = %(use_case)s
-            ORDER BY predicted_at DESC, id DESC LIMIT 1),
+            AND {HAS_COME} ORDER BY predicted_at DESC, id DESC LIMIT 1),
         (SELECT min(predicted_at) FROM prediction WHERE use_case = %(use_case)s),
         (SELECT max(id) FROM quarantine)
     )::text"""

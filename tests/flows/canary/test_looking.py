@@ -220,6 +220,11 @@ def test_one_that_is_held_past_its_end_is_looked_at_when_something_has_changed(o
     assert seen.verdict == "held"
     assert not is_look_due(orchard.context), "not every few seconds"
     with orchard.context.connect() as conn:
+        conn.execute("UPDATE probation SET looked_at = looked_at + interval '2 hours'")
+    assert is_look_due(orchard.context), "the clock was set back since"
+    with orchard.context.connect() as conn:
+        conn.execute("UPDATE probation SET looked_at = looked_at - interval '2 hours'")
+    with orchard.context.connect() as conn:
         pausing.resume(conn, orchard.name, actor="ann", reason="done")
     assert is_look_due(orchard.context)
     seen = look(orchard.context)

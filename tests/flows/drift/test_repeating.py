@@ -102,6 +102,30 @@ def wait_a_day(orchard: Orchard) -> Orchard:
     return orchard
 
 
+def ahead(orchard: Orchard) -> None:
+    """Have what was served lie two hours ahead, but for the first, as if the clock had been set back."""
+    with orchard.context.connect() as conn:
+        conn.execute(
+            "UPDATE prediction SET predicted_at = predicted_at + interval '2 hours'"
+            " WHERE id <> (SELECT min(id) FROM prediction)"
+        )
+
+
+def set_back_by_two_days(orchard: Orchard) -> Orchard:
+    coming = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    with orchard.context.connect() as conn:
+        conn.execute("UPDATE drift_check SET report = jsonb_set(report, '{seen,at}', %s)", (Jsonb(coming),))
+    return orchard
+
+
+def test_what_is_served_after_the_clock_was_set_back_makes_another(orchard: Orchard, tmp_path: Path) -> None:
+    serve_labelled(orchard)
+    ahead(orchard)
+    check(orchard, tmp_path)
+    assert repeated(orchard) is not None
+    assert repeated(predict(orchard)) is None
+
+
 @pytest.mark.parametrize(
     "happens",
     [
@@ -112,6 +136,7 @@ def wait_a_day(orchard: Orchard) -> Orchard:
         hold_a_source,
         configure,
         wait_a_day,
+        set_back_by_two_days,
     ],
 )
 def test_whatever_a_check_would_look_at_makes_another(

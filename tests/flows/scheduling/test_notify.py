@@ -224,6 +224,20 @@ def test_who_does_not_answer_is_asked_again_and_given_up_at_last(
     assert "secret" not in caplog.text
 
 
+def test_notices_are_sent_though_the_clock_was_set_back(
+    settings: Settings, conn: psycopg.Connection, receiver: Receiver
+) -> None:
+    wanted = {NAME: NotifyConfig(urls=(receiver.url,))}
+    start_notices(settings, wanted)
+    conn.execute("UPDATE notice_start SET at = at + interval '2 hours'")
+    promoted(conn)
+    receiver.status = 500
+    assert send_due_notices(settings, wanted) == 0
+    conn.execute("UPDATE notice SET due_at = due_at + interval '2 hours'")
+    receiver.status = 200
+    assert send_due_notices(settings, wanted) == 1
+
+
 def test_a_sender_that_is_killed_sends_again_and_two_do_not_send_twice(
     settings: Settings, conn: psycopg.Connection
 ) -> None:

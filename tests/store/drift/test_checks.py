@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import psycopg
@@ -55,3 +55,12 @@ def test_of_the_rows_of_one_file_the_last_are_the_newest(conn: psycopg.Connectio
     predict(conn, range(300, 320), MORNING)
     assert newest(conn, 30) == list(range(170, 200))
     assert newest(conn, 210) == [*range(310, 320), *range(200)]
+
+
+def test_what_was_predicted_before_the_clock_was_set_back_hides_nothing_newer(
+    conn: psycopg.Connection,
+) -> None:
+    now = datetime.now(UTC)
+    predict(conn, range(200), now + timedelta(hours=2))
+    predict(conn, range(300, 310), now)
+    assert newest(conn, 30) == list(range(300, 310))
