@@ -146,8 +146,16 @@ def show_life(conn: psycopg.Connection[Any], worker: str) -> None:
 
 
 def free_jobs(conn: psycopg.Connection[Any]) -> int:
-    """Give back the jobs of workers that are gone, or silent past their lease; gives how many."""
+    """Give back the jobs of workers that are gone, or silent past their lease; gives how many.
+
+    A lease that ends later than any that is given now is of before the clock was set back, and begins anew.
+    """
     with conn.transaction():
+        conn.execute(
+            "UPDATE job SET lease_until = now() + make_interval(secs => %(lease)s) "
+            "WHERE state = 'processing' AND lease_until > now() + make_interval(secs => %(lease)s)",
+            {"lease": LEASE_SECONDS},
+        )
         return conn.execute(
             "UPDATE job SET state = 'pending', worker = NULL, lease_until = NULL WHERE state = 'processing' "
             f"AND (lease_until < now() OR worker NOT LIKE '{_BY_LEASE}%' "

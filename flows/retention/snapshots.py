@@ -23,7 +23,8 @@ def old_snapshots(
     """Digests that are neither among the newest `keep` nor needed, and that something is kept of."""
     rows = conn.execute(
         "SELECT digest, contents IS NOT NULL OR history IS NOT NULL, path FROM snapshot WHERE use_case = %s"
-        " ORDER BY created_at DESC, digest OFFSET %s",
+        # By times alone those of before the clock was set back would be the newest.
+        " ORDER BY (history->>'batch')::int DESC NULLS LAST, created_at DESC, digest OFFSET %s",
         (use_case, keep),
     ).fetchall()
     shared = shared_digests(home, use_case)

@@ -93,14 +93,15 @@ def batches_around(
 def batches_to_thin(conn: psycopg.Connection[Any], use_case: str, before: datetime) -> list[MovedBatch]:
     """Batches older than a time that hold predictions without a label, oldest first.
 
-    Those are all that were not thinned yet, and those of which a label was taken back since.
+    Those are all that were not thinned yet, and those of which a label was taken back since, or on the day
+    before: the clock may have been set back.
     """
     with conn.cursor(row_factory=class_row(MovedBatch)) as cursor:
         return cursor.execute(
             f"SELECT {_COLUMNS} FROM prediction_batch b WHERE use_case = %s AND rows > 0 AND last_at < %s"
             " AND (thinned_at IS NULL OR EXISTS (SELECT FROM label_taken_back t WHERE t.use_case = b.use_case"
             ' AND t.prediction_id COLLATE "C" BETWEEN b.first_id AND b.last_id'
-            " AND t.taken_back_at >= b.thinned_at)) ORDER BY batch",
+            " AND t.taken_back_at >= b.thinned_at - interval '1 day')) ORDER BY batch",
             (use_case, before),
         ).fetchall()
 

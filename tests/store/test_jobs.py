@@ -142,6 +142,19 @@ def test_a_job_is_free_when_its_lease_is_over(conn: psycopg.Connection) -> None:
     assert jobs.finish_jobs(conn, "u", "me", [answered(again)]) == 1
 
 
+def test_a_lease_of_before_the_clock_was_set_back_is_over_as_soon_as_any(
+    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(conn)
+    take(conn, "lease:another")
+    conn.execute("UPDATE job SET lease_until = lease_until + interval '2 hours'")
+    monkeypatch.setattr(jobs, "LEASE_SECONDS", 0.2)
+    assert jobs.free_jobs(conn) == 0, "who has it may be at it"
+    time.sleep(0.3)
+    assert jobs.free_jobs(conn) == 1
+    assert state(conn, job_id) == "pending"
+
+
 def test_what_the_database_refuses_leaves_the_jobs_as_they_were(conn: psycopg.Connection) -> None:
     submit(conn), submit(conn)
     first, second = take(conn)

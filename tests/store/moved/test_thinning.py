@@ -64,6 +64,20 @@ def test_when_its_label_is_taken_back_it_goes_too(conn: psycopg.Connection[Any],
     assert in_tables(tmp_path) == [ids[1]]
 
 
+def test_a_label_that_is_taken_back_after_the_clock_was_set_back_counts(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    ids = store_answers(conn, range(4), NOW - 60 * DAY)
+    label(conn, ids[:1])
+    move_old(conn, tmp_path, USE_CASE, NOW - 30 * DAY)
+    assert thin(conn, tmp_path, 45) == 3
+    conn.execute("UPDATE prediction_batch SET thinned_at = thinned_at + interval '2 hours'")
+    take_back(conn, "plums", LabelSelection((ids[0],)), actor="ann", reason="wrong")
+    conn.commit()
+    assert thin(conn, tmp_path, 45) == 1
+    assert in_tables(tmp_path) == []
+
+
 def test_a_table_that_is_elsewhere_is_left(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
     store_answers(conn, range(4), NOW - 60 * DAY)
     move_old(conn, tmp_path / "one", USE_CASE, NOW - 30 * DAY)
