@@ -91,5 +91,5 @@ def _is_certain(before: int, now: int, reference_rows: int, current_rows: int, l
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(str(value))
+    text = json.dumps(str(value), ensure_ascii=False)
     return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}..."'

@@ -323,6 +323,13 @@ def test_columns_that_are_constant_or_have_new_values_are_named_in_reason_and_ev
     assert remarked(200).remarks == {}
 
 
+def test_values_are_named_in_their_own_letters() -> None:
+    decision = remarked(200, colour=named(["grün"] * 80 + ["red"] * 60 + ["blue"] * 60))
+    assert decision.remarks == {"colour": 'new values ("grün" in 40% of recent records)'}
+    steering = remarked(200, colour=named(["a\x1b[31m"] * 80 + ["red"] * 60 + ["blue"] * 60))
+    assert steering.remarks == {"colour": 'new values ("a\\u001b[31m" in 40% of recent records)'}
+
+
 def test_a_value_that_comes_once_or_a_few_equal_ones_are_not_worth_a_remark() -> None:
     assert remarked(200, colour=named(["green"] + ["red", "blue"] * 99 + ["red"])).remarks == {}
     before = frame(400).assign(amount=np.where(np.arange(400) % 50, 0.0, 1.0))

@@ -176,7 +176,8 @@ def _plain(row: QuarantinedRow) -> dict[str, Any]:
 def _content(row: QuarantinedRow) -> str:
     import json
 
-    text = row.row["line"] if row.kind == "text" and "line" in row.row else json.dumps(row.row)
+    is_line = row.kind == "text" and "line" in row.row
+    text = row.row["line"] if is_line else json.dumps(row.row, ensure_ascii=False)
     return text if len(text) <= 300 else text[:300] + "..."
 
 

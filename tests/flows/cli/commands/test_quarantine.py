@@ -72,6 +72,13 @@ def test_from_refused_to_learned_from(home: Path) -> None:
     assert "have to be mended in a file" in run("quarantine", "retry", "loans").stdout
 
 
+def test_rows_are_shown_in_their_own_letters(home: Path) -> None:
+    (home / "odd.csv").write_text("issued,amount,status\n2018-03-01,5,spät\n", encoding="utf-8")
+    run("ingest", "loans", str(home / "odd.csv"))
+    shown = run("quarantine", "list", "loans", "--rows").stdout
+    assert '"spät"' in shown, shown
+
+
 def test_export_gives_a_file_that_is_ingested_once_mended(home: Path) -> None:
     document("ingest", "loans", str(home / "loans.csv"))
     written = document("quarantine", "export", "loans", str(home / "refused.csv"))
