@@ -36,7 +36,7 @@ def connect(
 
     Raises:
         DaskMissing: this installation lacks `distributed`.
-        ComputeUnavailable: nothing answers there, or no worker came.
+        ComputeUnavailable: nothing answers there, no worker came, or certificates are missing or no use.
         WorkersDiffer: naming workers and packages.
     """
     try:
@@ -46,12 +46,9 @@ def connect(
             f"{address.scheduler}: work on a Dask cluster needs the package distributed: {INSTALL}"
         ) from error
     assert address.scheduler is not None
-    files = {"tls_ca_file": certificates.ca, "tls_client_cert": certificates.cert}
-    files["tls_client_key"] = certificates.key
-    given = {name: str(path) for name, path in files.items() if path is not None}
+    security = _security(Security, address, certificates) if address.is_encrypted else None
     try:
         with quiet():
-            security = Security(require_encryption=True, **given) if address.is_encrypted else None
             asyncio.run(_ensure_answers(address.scheduler, security, patience))
             client = Client(address.scheduler, security=security, timeout=patience, set_as_default=False)
     except (OSError, TimeoutError, TypeError, ValueError) as error:
@@ -66,6 +63,41 @@ def connect(
         client.close(timeout=5)
         raise
     return ClusterPool(client, code_digest(), only)
+
+
+def _security(kind: Any, address: ComputeAddress, certificates: ComputeCertificates) -> Any:
+    """What a `tls://` address is connected to with. Dask tells of files of no use as of a silent server.
+
+    Raises:
+        ComputeUnavailable: certificates are missing, or cannot be read.
+    """
+    files = {
+        "RATCHET_COMPUTE_CA": ("tls_ca_file", certificates.ca),
+        "RATCHET_COMPUTE_CERT": ("tls_client_cert", certificates.cert),
+        "RATCHET_COMPUTE_KEY": ("tls_client_key", certificates.key),
+    }
+    given = {option: str(path) for option, path in files.values() if path is not None}
+    allowed = "a PEM file each, of who signed those of the cluster, of this side, and of its key"
+    try:
+        security = kind(require_encryption=True, **given)
+        security.get_connection_args("client")
+    except (OSError, TypeError, ValueError) as error:
+        # Of Dask's own configuration nothing is shown: it may hold the key itself.
+        told = "; ".join(
+            f"{name} has value '{path}'" for name, (_, path) in files.items() if path is not None
+        )
+        raise ComputeUnavailable(
+            f"the certificates for {address.scheduler} cannot be used ({error}): "
+            f"{told or 'all of them are of the configuration of Dask'}; allowed: {allowed}"
+        ) from error
+    needed = ("RATCHET_COMPUTE_CA", "RATCHET_COMPUTE_CERT")
+    if missing := [name for name in needed if not getattr(security, files[name][0])]:
+        raise ComputeUnavailable(
+            f"{address.scheduler} is reached with certificates: {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not set, nor is the same in Dask's own configuration; "
+            f"allowed for {', '.join(files)}: {allowed}"
+        )
+    return security
 
 
 async def _ensure_answers(scheduler: str, security: Any, patience: float) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 
 from configs.compute.address import ComputeCertificates, read_compute
@@ -163,6 +164,34 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 def tls_options(cert: Path, key: Path) -> list[str]:
     return ["--tls-ca-file", str(cert), "--tls-cert", str(cert), "--tls-key", str(key)]
+
+
+def test_certificates_that_are_missing_or_no_use_are_told_by_their_variables(tmp_path: Path) -> None:
+    address = read_compute(f"tls://127.0.0.1:{closed_port()}")
+    with pytest.raises(ComputeUnavailable, match="RATCHET_COMPUTE_CA and RATCHET_COMPUTE_CERT are not set"):
+        connect(address, patience=1)
+    cert, key = certificate(tmp_path / "ours")
+    with pytest.raises(ComputeUnavailable, match=": RATCHET_COMPUTE_CERT is not set"):
+        connect(address, ComputeCertificates(cert), patience=1)
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    with pytest.raises(
+        ComputeUnavailable, match=r"RATCHET_COMPUTE_CA has value '.*empty.pem'; .*allowed: a PEM"
+    ):
+        connect(address, ComputeCertificates(empty, cert, key), patience=1)
+    with pytest.raises(ComputeUnavailable, match="no Dask scheduler answers at tls://"):
+        connect(address, ComputeCertificates(cert, cert, key), patience=1)
+
+
+def test_keys_in_the_configuration_of_dask_are_not_shown() -> None:
+    address = read_compute(f"tls://127.0.0.1:{closed_port()}")
+    spelt = {"ca-file": "secret\n", "client.cert": "secret\n", "client.key": "secret\n"}
+    with (
+        dask.config.set({f"distributed.comm.tls.{name}": text for name, text in spelt.items()}),
+        pytest.raises(ComputeUnavailable, match="of the configuration of Dask") as refused,
+    ):
+        connect(address, patience=1)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.slow
