@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.schema.files import FilesConfig
-from configs.spelling.near_names import meant
 from features.errors import SourceError
 from features.files.missing_columns import SEPARATORS
 from features.files.readers.encodings import likely_encoding
@@ -55,9 +54,7 @@ def read_declared(path: Path, target: str) -> Declared:
         bad = f": {sample.bad} lines are none, the first for {sample.bad_reason}" if sample.bad else ""
         raise CannotDraft(f"{path}: no rows below the header{bad}; allowed: rows with their labels")
     if target not in sample.columns:
-        names = list(sample.columns)
-        shown = ", ".join(f"'{name}'" for name in names[:50]) + (", ..." if len(names) > 50 else "")
-        raise CannotDraft(f"{path}: no column '{target}'{meant(target, names)}; present: {shown}")
+        raise CannotDraft(f"{path}: {sample.lacks(target)}")
     doubt = None
     if _is_delimited(path):
         others = {name: column.values for name, column in sample.columns.items() if name != target}

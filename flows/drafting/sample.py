@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from configs.schema import RecordConfig
 from configs.schema.files import FilesConfig
+from configs.spelling.near_names import meant
 from features.files.batches import Batch, Source
 from features.files.layout import Layout
 from features.files.readers.arrow_types import plain
@@ -34,6 +35,7 @@ MOST_VALUES = 300
 LONG_BYTES = 200
 """Values of bytes beyond that are no words."""
 SEED = 7
+_NAMED = 50
 DEFAULT_MISSING: tuple[str, ...] = RecordConfig.model_fields["missing"].default
 
 
@@ -77,6 +79,16 @@ class Sample:
     def is_whole(self) -> bool:
         """Whether every row is in the sample."""
         return self.kept == self.rows
+
+    def lacks(self, column: str, *, but: str | None = None) -> str:
+        """What is told of a column that the file does not have: the nearest one, and those it has.
+
+        Args:
+            but: a column that is not allowed there.
+        """
+        names = [name for name in self.columns if name != but]
+        shown = ", ".join(f"'{name}'" for name in names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+        return f"no column '{column}'{meant(column, names)}; present: {shown}"
 
 
 def read_sample(path: Path, files: FilesConfig, target: str) -> Sample:

@@ -40,8 +40,7 @@ def check_wishes(wishes: Wishes, sample: Sample, target: str) -> None:
             if column == target:
                 raise CannotDraft(f"{option}: got '{column}', the target; allowed: another column")
             if column not in sample.columns:
-                near = meant(column, sample.columns.keys() - {target})
-                raise CannotDraft(f"{option}: no column '{column}'{near} in {sample.path}")
+                raise CannotDraft(f"{option}: {sample.path}: {sample.lacks(column, but=target)}")
             if option == "--group" and column in NO_GROUPS:
                 raise CannotDraft(
                     f"--group: got '{column}', which every record has for something else; allowed: a column "

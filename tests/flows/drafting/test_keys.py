@@ -208,5 +208,9 @@ def test_a_group_that_records_have_for_something_else_is_refused(tmp_path: Path)
 def test_the_target_is_not_offered_for_a_misspelt_column(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "near.csv", table(ROWS, batch=[place % 9 for place in range(ROWS)]))
     for column, near in (("batc", r" \(is 'batch' meant\?\)"), ("labels", "")):
-        with pytest.raises(CannotDraft, match=f"--group: no column '{column}'{near} in "):
+        with pytest.raises(CannotDraft, match=f"--group: .*near.csv: no column '{column}'{near}; present: '"):
             drafted(path, group=column)
+        with pytest.raises(CannotDraft) as refused:
+            drafted(path, group=column)
+        assert "'batch'" in str(refused.value)
+        assert "'label'" not in str(refused.value)
