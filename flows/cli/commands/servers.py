@@ -168,9 +168,9 @@ def doctor(as_json: Json = False) -> None:
         findings.append(finding)
         if not as_json:
             mark = styled("ok  ", "green") if finding.ok else styled("bad ", "red")
-            console.print(mark, styled(f"{finding.what:<13}"), finding.found)
+            console.print(mark, styled(f"{finding.what:<15}"), finding.found)
             if not finding.ok and finding.advice:
-                console.print(f"{'':<18}{finding.advice}")
+                console.print(f"{'':<21}{finding.advice}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if not all(finding.ok for finding in findings):

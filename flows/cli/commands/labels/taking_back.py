@@ -109,7 +109,8 @@ def _show(report: TakeBackReport, *, dry_run: bool) -> None:
     for one in report.earlier[:SHOWN]:
         console.print(
             f"  {one.id}: '{one.label}' of {one.said_by} was taken back before, on "
-            f"{one.taken_back_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} by {one.actor}: {one.reason}"
+            f"{one.taken_back_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} by {one.actor}"
+            f"{f': {one.reason}' if one.reason else ''}"
         )
     if report.taken_back and not dry_run:
         told = "Versions that have learned from them answer until a retrain"

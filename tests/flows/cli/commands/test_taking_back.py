@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -54,6 +56,15 @@ def test_one_row_by_what_it_is_known_by() -> None:
     assert "No label is to be taken back" in again.output
     assert f"{first}: 'paid' of file/bob was taken back before" in again.output
     assert again.output.rstrip().endswith(": typo")
+
+
+def test_one_that_was_taken_back_without_a_reason_ends_with_who_did(database_url: str) -> None:
+    one = forget("--file", "loans.csv", "--dry-run")["labels"][0]  # type: ignore[index]
+    forget(one["id"], "--reason", "typo", "--yes")
+    with psycopg.connect(database_url) as conn:
+        assert conn.execute("UPDATE label_taken_back SET reason = ''").rowcount
+    told = run("forget-label", "loans", one["id"], "--reason", "typo").output
+    assert re.search(r"was taken back before, on [-0-9: ]+ by [^:\n]+\n", told), told
 
 
 def test_who_says_no_keeps_them() -> None:
