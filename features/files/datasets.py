@@ -86,7 +86,7 @@ def _module(name: str, package: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise SourceError(f"package {package} is not installed; install the extra `demo`") from error
+        raise SourceError(f"package {package} is not installed: pip install {package}") from error
 
 
 _LOADERS: dict[str, Callable[[str], pa.Table]] = {

@@ -33,12 +33,18 @@ def load_kaggle(name: str) -> pa.Table:
         path = Path(client.dataset_download(f"{owner}/{dataset}", path=file))
     # The client raises errors of its own, of requests and of the system, which have no other base.
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(_cause(error)).strip().partition("\n")[0]
         raise DownloadFailed(
             f"data set 'kaggle/{name}' could not be downloaded ({type(error).__name__}: {reason:.200}); "
             "check the network, and for data that asks for it KAGGLE_API_TOKEN, or give a file with `--data`"
         ) from error
     return _first_rows(path)
+
+
+def _cause(error: Exception) -> object:
+    """What an error of requests is about: the last of those that it wraps, whose words are short."""
+    wrapped = error.args[0] if error.args else None
+    return getattr(wrapped, "reason", None) or error
 
 
 def _first_rows(path: Path) -> pa.Table:
@@ -59,4 +65,4 @@ def _import_client() -> Any:
     try:
         return importlib.import_module("kagglehub")
     except ImportError as error:
-        raise SourceError("package kagglehub is not installed; install the extra `demo`") from error
+        raise SourceError("package kagglehub is not installed: pip install kagglehub") from error

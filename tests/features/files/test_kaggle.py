@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import requests
 
 from configs.loading import load_use_case
 from configs.settings import CHECKOUT
@@ -76,9 +77,24 @@ def test_without_network_it_says_what_to_do(answers: Callable[[Callable[..., str
         load_dataset("kaggle/a/b/c.csv")
 
 
+def test_a_name_that_is_not_found_is_told_in_its_own_words(
+    answers: Callable[[Callable[..., str]], None],
+) -> None:
+    def fail(handle: str, path: str) -> str:  # noqa: ARG001
+        requests.get("http://nowhere.invalid/", timeout=5)
+        return path
+
+    answers(fail)
+    with pytest.raises(
+        SourceError, match=r"\(ConnectionError: .*nowhere\.invalid.*\); check the network"
+    ) as told:
+        load_dataset("kaggle/a/b/c.csv")
+    assert "Max retries" not in str(told.value)
+
+
 def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(SourceError, match="package kagglehub is not installed; install the extra `demo`"):
+    with pytest.raises(SourceError, match="package kagglehub is not installed: pip install kagglehub"):
         load_dataset("kaggle/a/b/c.csv")
 
 
