@@ -17,6 +17,7 @@ from configs.settings import CHECKOUT
 from features.errors import SourceError
 from features.files import kaggle
 from features.files.datasets import as_configured, load_dataset
+from tests.ports import closed_port
 
 ROWS = [
     {"title": "A", "abstract": "dust", "categories": "cs.LG stat.ML", "update_date": "2024-05-01"},
@@ -77,16 +78,18 @@ def test_without_network_it_says_what_to_do(answers: Callable[[Callable[..., str
         load_dataset("kaggle/a/b/c.csv")
 
 
-def test_a_name_that_is_not_found_is_told_in_its_own_words(
+def test_a_server_that_is_not_reached_is_told_in_its_own_words(
     answers: Callable[[Callable[..., str]], None],
 ) -> None:
     def fail(handle: str, path: str) -> str:  # noqa: ARG001
-        requests.get("http://nowhere.invalid/", timeout=5)
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy answers in its place
+            session.get(f"http://127.0.0.1:{closed_port()}/", timeout=5)
         return path
 
     answers(fail)
     with pytest.raises(
-        SourceError, match=r"\(ConnectionError: .*nowhere\.invalid.*\); check the network"
+        SourceError, match=r"\(ConnectionError: .*Connection refused\); check the network"
     ) as told:
         load_dataset("kaggle/a/b/c.csv")
     assert "Max retries" not in str(told.value)
