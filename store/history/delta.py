@@ -42,15 +42,33 @@ _JOINING = "ratchet.joining"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def last_batch(table: DeltaTable | None) -> int:
-    """The batch that a table got last; 0: none."""
-    return 0 if table is None else table.transaction_version(_WRITER) or 0
+def last_batch(table: DeltaTable | None, what: str) -> int:
+    """The batch that a table got last; 0: none.
+
+    Args:
+        what: the table, as people call it.
+
+    Raises:
+        HistoryError: its log cannot be read, of which this asks anew.
+    """
+    return _told_of(table, _WRITER, what) or 0
 
 
-def last_decided_at(table: DeltaTable | None) -> datetime | None:
-    """When the last batch was decided that it got from a release that says so; None: it got none."""
-    told = None if table is None else table.transaction_version(_DECIDED)
+def last_decided_at(table: DeltaTable | None, what: str) -> datetime | None:
+    """When the last batch was decided that it got from a release that says so; None: it got none.
+
+    Raises:
+        HistoryError: as `last_batch`.
+    """
+    told = _told_of(table, _DECIDED, what)
     return None if told is None else _EPOCH + timedelta(microseconds=told)
+
+
+def _told_of(table: DeltaTable | None, writer: str, what: str) -> int | None:
+    if table is None:
+        return None
+    with Told(table.table_uri, what):
+        return table.transaction_version(writer)
 
 
 def append_batch(
@@ -79,7 +97,7 @@ def append_batch(
         HistoryError: it cannot be written.
     """
     table = open_table(uri, options, what) or _made(uri, options, what, lines.schema, how)
-    if (held := last_batch(table)) != after:
+    if (held := last_batch(table, what)) != after:
         raise HistoryBusy(
             f"{what} at {uri} holds batch {held}, not {after}: another process has written to it"
         )
@@ -98,7 +116,7 @@ def append_batch(
             )
     except HistoryBusy:
         # Where the answer to the commit was lost on its way, what was asked for again met its own commit.
-        if last_batch(open_table(uri, options, what)) != batch:
+        if last_batch(open_table(uri, options, what), what) != batch:
             raise
 
 
@@ -168,6 +186,7 @@ def delete_table(uri: str) -> None:
     storage = storage_at(uri)
     for one in storage.list():
         storage.delete(one.key)
+    _opened.cache_clear()  # one that is made there within the same second has a log that looks the same
 
 
 def open_table(uri: str, options: Mapping[str, str], what: str) -> DeltaTable | None:

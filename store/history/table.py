@@ -114,8 +114,8 @@ class HistoryTable:
         """
         self.ensure_whole()
         table = self._open()
-        held = last_batch(table)
-        if held and not are_decided(conn, self.use_case, held, last_decided_at(table)):
+        held = last_batch(table, WHAT)
+        if held and not are_decided(conn, self.use_case, held, last_decided_at(table, WHAT)):
             raise HistoryDamaged(
                 f"{WHAT} at {self.uri} holds batch {held} of another state of the database, "
                 "as of before that was restored"
@@ -149,7 +149,7 @@ class HistoryTable:
 
     def batches(self) -> int:
         """Up to which batch it holds; 0: it is not there."""
-        return last_batch(self._open())
+        return last_batch(self._open(), WHAT)
 
     def dataset(self) -> Dataset | None:
         """Its rows where they lie in an object store; None: it is not there."""

@@ -58,7 +58,7 @@ class PredictionTable:
 
     def last_batch(self) -> int:
         """The batch that it got last; 0: none."""
-        return last_batch(self._open())
+        return last_batch(self._open(), WHAT)
 
     def batches(self) -> list[int]:
         """Those of which it has predictions."""

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from deltalake import DeltaTable
 
+from store.errors import HistoryDamaged
 from store.history import delta
 from store.history.places import table_of
 from store.history.table import HistoryTable
@@ -66,6 +67,28 @@ def test_a_table_that_was_made_again_elsewhere_is_not_what_it_was(
     table.delete()
     assert table.batches() == 0
     assert rows_of(table) == 0
+
+
+def test_a_table_that_is_made_again_within_a_second_is_the_new_one(
+    conn: psycopg.Connection[Any], table: HistoryTable
+) -> None:
+    """Object stores tell times in whole seconds, by which its log looks as that of the one before."""
+    for _ in range(5):
+        before = set(table.files())
+        table.make_again(conn)
+        assert rows_of(table) == 6
+        assert not before & set(table.files())
+
+
+def test_a_table_that_goes_while_it_is_looked_at_is_told_as_damaged(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    table = fill(conn, tmp_path, range(2))
+    seen = delta.open_table(table.uri, {}, "the table of plums")
+    table.delete()
+    for ask in (delta.last_batch, delta.last_decided_at):
+        with pytest.raises(HistoryDamaged, match=r"the table of plums at .* cannot be used"):
+            ask(seen, "the table of plums")
 
 
 def test_other_credentials_are_tried_anew(table: HistoryTable, opened: list[str]) -> None:
