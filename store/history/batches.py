@@ -222,9 +222,8 @@ def held_until(conn: psycopg.Connection[Any], use_case: str, batch: int, numbers
     held = np.ones(len(numbers), dtype=bool)
     for rows, gone in told:
         held[np.isin(numbers, unpack_numbers(gone))] = False
-        held[np.isin(numbers, unpack_numbers(rows))] = (
-            True  # of another group, it is there by the same number
-        )
+        # One that was given another group is there again by the same number.
+        held[np.isin(numbers, unpack_numbers(rows))] = True
     return numbers[held]
 
 

@@ -81,7 +81,7 @@ def test_rows_of_which_two_lines_stand(
     with connect(url) as conn:
         assert standing(conn, tmp_path) == stored(conn)
         after = take_snapshot(conn, USE_CASE, tmp_path, since=None, learned=NOTHING_LEARNED)
-        assert (before.rows, after.rows) == (before.rows, 7)
+        assert before.rows > after.rows == 7
         assert sorted(open_snapshot(conn, USE_CASE, tmp_path, after.digest).identities) == [
             identity for identity, _ in stored(conn)
         ]
