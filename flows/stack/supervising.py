@@ -22,7 +22,7 @@ from configs.security.printable import one_line
 from configs.served import with_served
 from configs.settings import Settings, read_settings
 from flows.servers.environment import MARK_HOME, MARK_SERVER
-from flows.stack import state
+from flows.stack import probes, state
 from flows.stack.processes import put_aside_if_long
 from flows.stack.specs import LONGEST_START_SECONDS, POSTGRES, SUPERVISOR, OnStatus, log_file, servers
 from flows.stack.state import RecordedProcess
@@ -48,6 +48,8 @@ LOG_SECONDS = 10.0
 """Between two looks at how long a log has become."""
 SILENT_SECONDS = 60.0
 """A server that has answered nothing for so long hangs, and is started again."""
+MOST_COUNTED_SECONDS = ASK_SECONDS + WATCH_SECONDS + probes.TIMEOUT
+"""That one question without an answer counts for: it takes longer only where who asks was held up."""
 WINDOW_SECONDS = 300.0
 MOST_REASON = 400
 """Characters: a reason may end with a whole log."""
@@ -71,7 +73,8 @@ class Watch:
     log_at: float = 0.0
     """When its log was looked at."""
     asked_at: float = field(default_factory=time.monotonic)
-    answered_at: float = field(default_factory=time.monotonic)
+    silent_seconds: float = 0.0
+    """For how long it has left unanswered what it was asked."""
     is_told: bool = False
     """Whether people have been told that it fails."""
 
@@ -181,15 +184,14 @@ class Supervisor:
                     put_aside_if_long(log_file(self.settings, name))
 
     def _is_silent(self, watch: Watch) -> bool:
-        """By a clock that stands still while the machine sleeps."""
-        now = time.monotonic()
-        if now - watch.asked_at < ASK_SECONDS:
+        """By the questions that it left unanswered: a machine that stood still has asked none of them."""
+        if time.monotonic() - watch.asked_at < ASK_SECONDS:
             return False
-        is_alive = watch.watched.is_alive()
+        is_alive, asked_before = watch.watched.is_alive(), watch.asked_at
         watch.asked_at = time.monotonic()
-        if is_alive:
-            watch.answered_at = watch.asked_at
-        return watch.asked_at - watch.answered_at > SILENT_SECONDS
+        counted = min(watch.asked_at - asked_before, MOST_COUNTED_SECONDS)
+        watch.silent_seconds = 0.0 if is_alive else watch.silent_seconds + counted
+        return watch.silent_seconds > SILENT_SECONDS
 
     def _has_ended(self, watch: Watch, reason: str) -> None:
         log = log_file(self.settings, watch.watched.name)
@@ -211,7 +213,7 @@ class Supervisor:
         seconds = time.monotonic() - (watch.deaths[-1] if watch.deaths else watch.began)
         self._on_status(watch.watched.name, f"ready again after {seconds:.1f} s")
         watch.failures = 0
-        watch.asked_at = watch.answered_at = time.monotonic()
+        watch.asked_at, watch.silent_seconds = time.monotonic(), 0.0
         if watch.watched.name == POSTGRES:  # what failed without it need not wait for its turn
             self.retry_now()
         self._change(watch, "running")

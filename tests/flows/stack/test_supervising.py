@@ -123,6 +123,7 @@ def test_one_that_answers_nothing_is_started_again_but_not_for_a_moment(
         time.sleep(0.7)
         silent.unlink()
         time.sleep(1.2)
+        assert told(settings).servers["one"].deaths == 0, told(settings).servers["one"].reason
         assert state.running(settings.home)["one"] == first
         silent.touch()
         wait_for(lambda: not psutil.pid_exists(first.pid))
@@ -130,6 +131,28 @@ def test_one_that_answers_nothing_is_started_again_but_not_for_a_moment(
         wait_for(lambda: told(settings).servers["one"].deaths == 1)
         wait_for(lambda: told(settings).servers["one"].state == "running")
         assert told(settings).servers["one"].reason.startswith("it answered nothing for ")
+
+
+def test_a_pause_of_who_asks_is_no_silence_of_who_is_asked(
+    settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(supervising, "MOST_COUNTED_SECONDS", 0.2)
+    monkeypatch.setattr(supervising, "SILENT_SECONDS", 0.5)
+    questions: list[float] = []
+
+    def is_alive() -> bool:
+        questions.append(time.monotonic())
+        if len(questions) == 2:  # as a machine that is stopped amid a question, and goes on
+            time.sleep(1.0)
+        return len(questions) != 2
+
+    use(fake(tmp_path, "one", is_alive=is_alive))
+    with watching(settings, Messages()):
+        first = state.running(settings.home)["one"]
+        wait_for(lambda: len(questions) >= 4)
+        assert told(settings).servers["one"].deaths == 0, told(settings).servers["one"].reason
+        assert state.running(settings.home)["one"] == first
 
 
 def test_one_that_waits_for_its_port_starts_while_what_was_left_still_answers(
