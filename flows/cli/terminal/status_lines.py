@@ -17,6 +17,10 @@ from flows.status.use_cases import UseCaseStatus
 from models.probation.evidence import short
 from store.service_replicas import Replica
 
+ALWAYS_SHOWN = ("production", "labels", "retrain")
+"""With a dash where there is none: that there is no model is no lesser fact than which it is."""
+NOTHING_ON = "nothing on"
+
 
 def status_parts(status: Status) -> Iterator[RenderableType]:
     """A table of servers, then a few lines for each use case."""
@@ -36,7 +40,14 @@ def status_parts(status: Status) -> Iterator[RenderableType]:
         )  # fmt: skip
     for one in status.use_cases:
         yield Text.assemble("\n", styled(one.name), f": {printable(one.title)}")
-        yield facts({f"  {what}": value for what, value in use_case_lines(one).items()})
+        yield facts({f"  {what}": value for what, value in _in_short(use_case_lines(one)).items()})
+
+
+def _in_short(lines: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The lines that tell something, and in one what there is nothing on."""
+    told = {what: value for what, value in lines.items() if value is not None or what in ALWAYS_SHOWN}
+    others = [what for what in lines if what not in told]
+    return told | ({NOTHING_ON: ", ".join(others)} if others else {})
 
 
 def _replica(one: Replica) -> tuple[str, str, str, str]:

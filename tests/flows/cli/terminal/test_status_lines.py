@@ -13,6 +13,7 @@ from configs.settings import read_settings
 from flows.cli.terminal.status_lines import shadow_lines, status_parts
 from flows.status.prefect import PoolWorker
 from flows.status.reading import Status, read_status
+from flows.status.use_cases import UseCaseStatus
 from store.database.connection import connect
 from store.service_replicas import Replica, ServedUseCase, State, beat
 from tests.ports import closed_port
@@ -60,6 +61,16 @@ def shown(*replicas: Replica, workers: tuple[PoolWorker, ...] = ()) -> str:
     console = Console(width=120, record=True, file=StringIO())
     console.print(*status_parts(Status((), (), (), replicas=replicas, workers=workers)))
     return console.export_text()
+
+
+def test_what_there_is_nothing_on_shares_a_line() -> None:
+    one = UseCaseStatus("apples", "Apples", production=None, labels=12, quarantine={"rows": 0, "reasons": []})
+    console = Console(width=400, record=True, file=StringIO())
+    console.print(*status_parts(Status((), (one,), ())))
+    lines = console.export_text().partition("apples: Apples")[2].strip().splitlines()
+    assert [line.split() for line in lines[:-1]] == [["production", "–"], ["labels", "12"], ["retrain", "–"]]
+    assert lines[-1].split("  ")[1] == "nothing on"
+    assert {"problem", "quarantine", "last run", "next"} <= set(lines[-1].split("  ")[2].split(", "))
 
 
 def test_workers_are_listed_where_there_are_several() -> None:
