@@ -115,6 +115,8 @@ class Supervisor:
 
     def start(self) -> None:
         """Begin to watch."""
+        for watch in self._watches.values():
+            watch.asked_at = time.monotonic()  # what bringing them up took was nobody's silence
         self._write()
         for thread in self._threads:
             thread.start()

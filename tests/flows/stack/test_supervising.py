@@ -113,6 +113,7 @@ def test_one_that_answers_nothing_is_started_again_but_not_for_a_moment(
     settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervising, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(supervising, "MOST_COUNTED_SECONDS", 0.5)
     monkeypatch.setattr(supervising, "SILENT_SECONDS", 5.0)
     silent = tmp_path / "silent"
     use(fake(tmp_path, "one", is_alive=lambda: not silent.exists()))
@@ -153,6 +154,27 @@ def test_a_pause_of_who_asks_is_no_silence_of_who_is_asked(
         wait_for(lambda: len(questions) >= 4)
         assert told(settings).servers["one"].deaths == 0, told(settings).servers["one"].reason
         assert state.running(settings.home)["one"] == first
+
+
+def test_what_bringing_up_took_is_no_silence(
+    settings: Settings, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(supervising, "SILENT_SECONDS", 1.0)
+    questions: list[float] = []
+
+    def is_alive() -> bool:
+        questions.append(time.monotonic())
+        return len(questions) > 1
+
+    use(fake(tmp_path, "one", is_alive=is_alive))
+    supervisor = Supervisor(settings, Messages())
+    starting.bring_up(settings, Messages(), watched_by="this")
+    time.sleep(1.5)
+    supervisor.start()
+    wait_for(lambda: len(questions) >= 3)
+    assert told(settings).servers["one"].deaths == 0, told(settings).servers["one"].reason
+    supervisor.stop()
 
 
 def test_one_that_waits_for_its_port_starts_while_what_was_left_still_answers(
