@@ -251,10 +251,14 @@ class Slot:
         """Let what serves serve no more."""
         self.current = self.previous = self.canary = None
 
-    def swap(self, served: ServedVersion) -> None:
-        """Let `served` answer, and keep the one before it loaded for an instant return."""
+    def swap(self, served: ServedVersion, standing: Standing | None) -> None:
+        """Let `served` answer, and keep the one before it loaded for an instant return.
+
+        Args:
+            standing: of `served`, as the ledger has it; None: not known.
+        """
         self.try_beside(None, None)  # it was tried beside the version that leaves
         served.since = datetime.now(UTC)  # it may have been loaded long before, as a canary or to serve
-        self.previous, self.current, self.standing = self.current, served, None
+        self.previous, self.current, self.standing = self.current, served, standing
         self.refused.pop(served.version, None)
         self.await_no_longer(served.version)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from models.errors import ArtifactDamaged
 from models.passing_faults import is_passing
 from models.production import ledger
-from models.production.incumbent import standing_of
+from models.production.incumbent import Standing, standing_of
 from service.answers.slot import ServedVersion, Slot
 from service.errors import DatabaseAway
 from service.swap import memory
@@ -46,8 +46,8 @@ class Changeover:
         """Let a version serve."""
         if slot.name in self._station.chains:
             self._station.chains[slot.name].join(served)
-        slot.swap(served)
-        self.look_up_standing(slot)
+        # Before it serves: whoever is answered by it finds what production would go back to.
+        slot.swap(served, self._standing(slot.name, served.version))
         self._station.metrics.canary.version.labels(slot.name).set(0)
         self.replaced = True
         self._station.metrics.swaps.version.labels(slot.name).set(served.version)
@@ -57,15 +57,16 @@ class Changeover:
 
     def look_up_standing(self, slot: Slot) -> None:
         """Since when the version that serves is production, and what was so before."""
-        current = slot.current
-        if current is None:
-            return
+        if slot.current is not None:
+            slot.standing = self._standing(slot.name, slot.current.version)
+
+    def _standing(self, name: str, version: int) -> Standing | None:
+        """None where the ledger does not say, or cannot be asked."""
         try:
-            slot.standing = self._station.database.read(
-                lambda conn: standing_of(conn, slot.name, current.version)
-            )
+            return self._station.database.read(lambda conn: standing_of(conn, name, version))
         except DatabaseAway as error:
-            log.warning("how %s stands could not be looked up: %s", slot.name, error.message)
+            log.warning("how %s stands could not be looked up: %s", name, error.message)
+            return None
 
     def drop(self, slot: Slot) -> None:
         """Let what serves serve no more, though nothing else does."""

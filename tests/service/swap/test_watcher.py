@@ -18,7 +18,9 @@ import psycopg
 import pytest
 
 from models.production import ledger
+from models.production.incumbent import Standing, standing_of
 from service.errors import DatabaseAway
+from service.swap import changeover
 from tests.service.conftest import (
     POLL_SECONDS,
     USE_CASES,
@@ -79,6 +81,20 @@ def test_a_promotion_is_served_at_once_and_back_without_loading(
     assert moved is not None
     assert model["serving_since"] == moved.at.isoformat(), "not since when it was loaded"
     assert model["registry"] == {"run_id": "run-1", "tags": {"gate": "promote"}, "metrics": {"accuracy": 0.9}}
+
+
+def test_whoever_is_answered_by_a_version_finds_what_was_before_it(
+    service: Service, registry: FolderRegistry, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*asked: Any) -> Standing | None:
+        time.sleep(0.3)
+        return standing_of(*asked)
+
+    monkeypatch.setattr(changeover, "standing_of", late)
+    registry.add(DIGITS, 2)
+    promote(conn, registry, 2)
+    wait_for(lambda: version_of(service) == 2)
+    assert service.get("/v1/digits/model").json()["previous"] == 1
 
 
 def test_a_promotion_does_not_wait_for_what_mlflow_says_of_the_version(
