@@ -25,6 +25,8 @@ TEMPLATE = "template_ratchet"
 DRAW_SECRET = "of the suite"
 MLFLOW_DATABASE = "shared_mlflow"
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+LEFT_BY_MLFLOW = (TRACKING_URI, "MLFLOW_EXPERIMENT_ID")
+"""What it writes into the environment for processes that its own begins."""
 ONE_THREAD = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 LONG = 3600.0
 """Seconds until a slow test, or one of faults, is given up, unless it has more."""
@@ -136,13 +138,14 @@ def keeping_environment() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def forget_tracking_uri() -> Iterator[None]:
-    """MLflow writes its server's address into the environment, where servers of later tests would find it.
+def forget_what_mlflow_left() -> Iterator[None]:
+    """Servers of later tests would find its address, and have MLflow check the variable before each start.
 
     What a file's own fixtures left there before its first test goes too.
     """
     yield
-    os.environ.pop(TRACKING_URI, None)
+    for name in LEFT_BY_MLFLOW:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import os
 import pytest
 
 from tests.conftest import (
+    LEFT_BY_MLFLOW,
     LONG,
     NO_BROWSER,
-    TRACKING_URI,
     browser_sentence,
     keeping_environment,
     leaving_settings,
@@ -45,17 +45,19 @@ def test_what_a_command_writes_into_the_environment_is_taken_back() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained() -> str:
-    """Leaves the address of its MLflow, as a fit that all tests of a file share does."""
-    os.environ[TRACKING_URI] = "http://127.0.0.1:1"
-    return os.environ[TRACKING_URI]
+def left() -> dict[str, str]:
+    """Leaves the address of its MLflow and its experiment, as a fit that all tests of a file share does."""
+    left = dict(zip(LEFT_BY_MLFLOW, ("http://127.0.0.1:1", "1"), strict=True))
+    os.environ |= left
+    return left
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_the_mlflow_of_a_files_fixture_is_forgotten_after_its_first_test(
-    trained: str, is_first: bool
+def test_what_mlflow_left_by_a_files_fixture_is_forgotten_after_its_first_test(
+    left: dict[str, str], is_first: bool
 ) -> None:
-    assert os.environ.get(TRACKING_URI) == (trained if is_first else None)
+    found = {name: os.environ[name] for name in LEFT_BY_MLFLOW if name in os.environ}
+    assert found == (left if is_first else {})
 
 
 @pytest.mark.parametrize(("told", "given"), [(None, LONG), (300, LONG), (LONG + 1, LONG + 1)])
