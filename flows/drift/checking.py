@@ -98,7 +98,6 @@ def check_use_case(context: LoopContext, workdir: Path) -> DriftReport | None:
         reach = find_reach(conn, [first.digest]) or Reach(0)
         arrivals: dict[str, Any] = {
             "limit": use_case.drift.current_rows,
-            "labels_since": first.settled_at or first.created_at,
             "since_seq": reach.last,
             "late": sorted(reach.late),
         }

@@ -22,6 +22,15 @@ HAS_COME: LiteralString = f"predicted_at <= now() + interval '{AHEAD_SECONDS} se
 
 Else nothing made until then would be among the newest.
 """
+_HAD_COME: LiteralString = """EXISTS (
+    SELECT FROM feedback_correction k WHERE k.use_case = feedback.use_case
+        AND k.identity = feedback.identity AND k.received_at = feedback.received_at
+        AND k.seq <= %(since_seq)s AND k.seq <> ALL(%(late)s))"""
+"""SQL of labelled rows that have another number since they were read, and did not come anew.
+
+What is relabelled, or of a source that is released, keeps the time of its arrival; by that alone what came
+after the clock was set back would be older than what was read before.
+"""
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,6 @@ def recent_records(
     *,
     since: datetime | None,
     limit: int,
-    labels_since: datetime | None = None,
     since_seq: int = 0,
     late: Sequence[int] = (),
 ) -> list[tuple[dict[str, Any], int]]:
@@ -154,8 +162,8 @@ def recent_records(
     Args:
         since: only records that were predicted on after this time; None: whenever.
         limit: at most this many.
-        labels_since: only those that came with a label, and not before this time.
-        since_seq: only those whose label has a higher number than this.
+        since_seq: of those that came with a label only those with a higher number than this, which have not
+            come before and were relabelled since.
         late: numbers up to it of labels that count as well.
     """
     rows = conn.execute(
@@ -168,15 +176,13 @@ def recent_records(
         ") UNION ALL ("
         " SELECT record, received_at, NULL, seq, NULL FROM feedback"
         " WHERE use_case = %(use_case)s AND prediction_id IS NULL"
-        " AND received_at >= coalesce(%(labels_since)s::timestamptz, '-infinity')"
-        " AND (seq > %(since_seq)s OR seq = ANY(%(late)s))"
+        f" AND (seq > %(since_seq)s OR seq = ANY(%(late)s)) AND NOT {_HAD_COME}"
         " ORDER BY seq DESC LIMIT %(limit)s"
         ")) AS seen_records ORDER BY seen DESC, seq DESC, id DESC LIMIT %(limit)s",
         {
             "use_case": use_case,
             "since": since,
             "limit": limit,
-            "labels_since": labels_since,
             "since_seq": since_seq,
             "late": list(late),
         },
@@ -204,7 +210,6 @@ def recent_labels(
     use_case: str,
     *,
     limit: int,
-    labels_since: datetime | None = None,
     since_seq: int = 0,
     late: Sequence[int] = (),
 ) -> RecentLabels:
@@ -212,19 +217,17 @@ def recent_labels(
 
     Args:
         limit: at most this many.
-        labels_since: only those of rows that did not come before this time; what was relabelled did.
-        since_seq: only those with a higher number than this.
+        since_seq: only those with a higher number than this, of rows that have not come before and were
+            relabelled since.
         late: numbers up to it of labels that count as well.
     """
     counting, parameters = unless_held(conn, use_case)
     rows = conn.execute(
         "SELECT label, seq FROM feedback WHERE use_case = %(use_case)s"
-        " AND received_at >= coalesce(%(since)s::timestamptz, '-infinity')"
-        f" AND (seq > %(since_seq)s OR seq = ANY(%(late)s)){counting}"
+        f" AND (seq > %(since_seq)s OR seq = ANY(%(late)s)) AND NOT {_HAD_COME}{counting}"
         " ORDER BY seq DESC LIMIT %(limit)s",
         {
             "use_case": use_case,
-            "since": labels_since,
             "since_seq": since_seq,
             "late": list(late),
             "limit": limit,

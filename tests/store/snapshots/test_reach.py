@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from store.database.connection import connect
-from store.drift.checks import recent_records
+from store.drift.checks import recent_labels, recent_records
 from store.feedback.insertion import FeedbackBatch, add_feedback
+from store.feedback.revisions.relabelling import RELABEL_ROWS
 from store.feedback.rows import count_feedback
 from store.history.batches import add_batches
 from store.history.table import HistoryTable
@@ -114,15 +115,34 @@ def test_drift_looks_at_them_too(
     slow.commit()
     reach = find_reach(conn, [taken.digest])
     assert reach is not None
-    conn.execute("UPDATE feedback SET seq = nextval('feedback_seq'), label = 'fine' WHERE identity = 'i:3'")
+    relabelled = {"use_case": NAME, "old": ["odd"], "new": ["fine"]}
+    conn.execute("UPDATE feedback SET label = 'odd' WHERE identity = 'i:3'")
+    conn.execute(RELABEL_ROWS, relabelled)
     insert(conn, 300, 1)
     records = recent_records(
         conn, NAME,
         since=taken.created_at, limit=100,
-        labels_since=taken.settled_at, since_seq=reach.last, late=sorted(reach.late),
+        since_seq=reach.last, late=sorted(reach.late),
     )  # fmt: skip
     seen = sorted(record["weight"] for record, _ in records)
     assert seen == [100, 101, 102, 103, 104, 300], "what was only relabelled was not seen again"
+
+
+def test_drift_looks_at_labels_of_hours_that_a_clock_repeats(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    send(conn, 0, 20)
+    taken = snap(conn, tmp_path)
+    send(conn, 300, 800)
+    ahead = "received_at = received_at - interval '2 hours'"  # the clock was set back when they came
+    conn.execute(f"UPDATE feedback SET {ahead} WHERE seq > %s AND identity <> 'i:300'", (taken.last_seq,))
+    correction = FeedbackBatch(["i:3"], [json.dumps({"weight": 3})], ["bad"], "test")
+    add_feedback(conn, NAME, correction)
+    conn.execute(RELABEL_ROWS, {"use_case": NAME, "old": ["good"], "new": ["fine"]})
+    records = recent_records(conn, NAME, since=None, limit=1000, since_seq=taken.last_seq)
+    assert sorted(record["weight"] for record, _ in records) == [3, *range(300, 1100)]
+    labels = recent_labels(conn, NAME, limit=1000, since_seq=taken.last_seq)
+    assert sorted(labels.labels) == ["bad"] + ["fine"] * 800
 
 
 def test_rows_of_others_and_rows_that_were_read_are_not_late(
