@@ -44,6 +44,22 @@ Event = Literal[
 CHANNEL = "ratchet_registry"
 WINS: tuple[Event, ...] = ("promoted", "external")
 MOVES: tuple[Event, ...] = (*WINS, "rolled_back")
+WITH_WHAT_CAME: tuple[Event, ...] = (*MOVES, "canary_ended")
+"""Rows that say which label and run were the last until then."""
+CAME = "came"
+"""In the evidence of moves of production, and of canaries that end: the last label and run until then."""
+
+
+@dataclass(frozen=True)
+class Came:
+    """What had come when a row was written: times do not tell, as a clock may be set back."""
+
+    label: int
+    """The number of the last label; 0: there was none."""
+    at: datetime
+    """When that row was written, or a label came last that lies ahead of it."""
+    run: int
+    """The token of the run that was asked for, or began, last; 0: there was none."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,12 @@ class Entry:
     evidence: dict[str, Any]
     run_id: UUID | None
 
+    @property
+    def came(self) -> Came | None:
+        """What had come by then; None: it is a row of an earlier release, or of another event."""
+        told = self.evidence.get(CAME)
+        return None if told is None else Came(told["label"], datetime.fromisoformat(told["at"]), told["run"])
+
     def as_dict(self) -> dict[str, Any]:
         """The row as plain values, for JSON."""
         plain = asdict(self) | {"at": self.at.isoformat()}
@@ -69,6 +91,11 @@ class Entry:
 
 NAMED: LiteralString = "coalesce(tried.evidence->>'challenger_name', tried.evidence->>'challenger')"
 """Which challenger a verdict is about; older rows have its name in the place of its score."""
+_CAME = """
+    SELECT jsonb_build_object(
+        'label', coalesce((SELECT max(seq) FROM feedback WHERE use_case = %(use_case)s), 0),
+        'at', greatest(now(), (SELECT max(received_at) FROM feedback WHERE use_case = %(use_case)s)),
+        'run', coalesce((SELECT max(token) FROM run WHERE use_case = %(use_case)s), 0))"""
 COLUMNS: LiteralString = "id, use_case, at, event, actor, from_version, to_version, reason, evidence, run_id"
 
 
@@ -85,10 +112,15 @@ def record(
     run_id: UUID | str | None = None,
 ) -> int:
     """Append a row and return its id. The caller commits."""
+    told = dict(evidence or {})
+    if event in WITH_WHAT_CAME:
+        came = conn.execute(_CAME, {"use_case": use_case}).fetchone()
+        assert came is not None
+        told[CAME] = came[0]
     row = conn.execute(
         "INSERT INTO ledger (use_case, event, actor, from_version, to_version, reason, evidence, run_id)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (use_case, event, actor, from_version, to_version, reason, Jsonb(dict(evidence or {})), run_id),
+        (use_case, event, actor, from_version, to_version, reason, Jsonb(told), run_id),
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -139,9 +139,16 @@ def known_reach(conn: psycopg.Connection[Any], use_case: str, snapshot: str | No
     taken_back = ledger.taken_back(conn, use_case)
     learned = None if snapshot is None else find_reach(conn, [snapshot])
     given_up = [_known_here(conn, entry.evidence.get("snapshot")) for entry in taken_back]
-    by_then = reach_at(conn, use_case, taken_back[-1].at) if taken_back else None
+    by_then = _reach_then(conn, taken_back[-1]) if taken_back else None
     reaches = [reach for reach in (learned, *given_up, by_then) if reach is not None]
     return reduce(or_, reaches) if reaches else None
+
+
+def _reach_then(conn: psycopg.Connection[Any], entry: ledger.Entry) -> Reach | None:
+    """What had arrived when a row of the ledger was written."""
+    if entry.came is None:
+        return reach_at(conn, entry.use_case, entry.at)
+    return reach_at(conn, entry.use_case, entry.came.at, entry.came.label)
 
 
 def _known_here(conn: psycopg.Connection[Any], snapshot: str | None) -> Reach | None:
@@ -206,8 +213,11 @@ def _was_brought_forward(conn: psycopg.Connection[Any], use_case: str, version: 
     To go back to it is no win: what they brought forward has come to nothing then, and so would its like.
     """
     won = None if version is None else ledger.newest(conn, use_case, ledger.WINS, version=version)
-    since = datetime.min.replace(tzinfo=UTC) if won is None else won.at
-    return was_tried_by(conn, use_case, BRINGING_FORWARD, since=since)
+    if won is None:
+        return was_tried_by(conn, use_case, BRINGING_FORWARD)
+    if won.came is None:
+        return was_tried_by(conn, use_case, BRINGING_FORWARD, since=won.at)
+    return was_tried_by(conn, use_case, BRINGING_FORWARD, after=won.came.run)
 
 
 def _unless_failed_lately(

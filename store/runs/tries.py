@@ -40,13 +40,23 @@ class Tries:
 
 
 def was_tried_by(
-    conn: psycopg.Connection[Any], use_case: str, triggers: Collection[str], since: datetime
+    conn: psycopg.Connection[Any],
+    use_case: str,
+    triggers: Collection[str],
+    *,
+    after: int = 0,
+    since: datetime | None = None,
 ) -> bool:
-    """Whether one of these triggers has started a run since a time that came to an end of its own."""
+    """Whether one of these triggers has started a run that came to an end of its own.
+
+    Args:
+        after: only runs that began with a later token than this.
+        since: only those that began after this time, by a clock that may have been set back.
+    """
     row = conn.execute(
         "SELECT 1 FROM run WHERE use_case = %s AND trigger = ANY(%s) AND status IN ('succeeded', 'stopped')"
-        " AND started_at > %s LIMIT 1",
-        (use_case, list(triggers), since),
+        " AND token > %s AND started_at > coalesce(%s::timestamptz, '-infinity') LIMIT 1",
+        (use_case, list(triggers), after, since),
     ).fetchone()
     return row is not None
 

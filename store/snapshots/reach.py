@@ -48,18 +48,29 @@ def find_reach(conn: psycopg.Connection[Any], digests: Iterable[str]) -> Reach |
     return reduce(Reach.__or__, reaches) if reaches else None
 
 
-def reach_at(conn: psycopg.Connection[Any], use_case: str, moment: datetime) -> Reach | None:
-    """What had arrived, or been corrected last, by a moment; None: nothing had."""
-    row = conn.execute(
-        "SELECT max(seq) FROM feedback WHERE use_case = %s AND received_at <= %s", (use_case, moment)
-    ).fetchone()
-    if row is None or row[0] is None:
+def reach_at(
+    conn: psycopg.Connection[Any], use_case: str, moment: datetime, last: int | None = None
+) -> Reach | None:
+    """What had arrived, or been corrected last, by a moment; None: nothing had.
+
+    Args:
+        last: the number of the newest label then, 0 where there was none; None: nobody knows, and it is told
+            by the times at which labels arrived, among which a clock may have been set back.
+    """
+    if last is None:
+        row = conn.execute(
+            "SELECT coalesce(max(seq), 0) FROM feedback WHERE use_case = %s AND received_at <= %s",
+            (use_case, moment),
+        ).fetchone()
+        assert row is not None
+        last = int(row[0])
+    if not last:
         return None
     later = conn.execute(
         "SELECT seq FROM feedback WHERE use_case = %s AND seq < %s AND received_at > %s",
-        (use_case, row[0], moment),
+        (use_case, last, moment),
     ).fetchall()
-    return Reach(int(row[0]), frozenset(seq for (seq,) in later))
+    return Reach(last, frozenset(seq for (seq,) in later))
 
 
 def _find(conn: psycopg.Connection[Any], digest: str) -> Reach:

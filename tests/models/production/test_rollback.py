@@ -240,6 +240,35 @@ def test_what_had_come_by_the_rollback_no_longer_counts_as_new(
     assert known_reach(conn, USE_CASE, "rows-2") == Reach(200)
 
 
+def test_what_had_come_by_a_rollback_is_known_though_the_clock_was_set_back(
+    conn: psycopg.Connection[Any], registry: Versioned
+) -> None:
+    facts = ProductionFacts(2, "rows-2", ledger.history(conn, USE_CASE)[0].at)
+    insert = "INSERT INTO feedback (use_case, identity, record, label) SELECT %s, 'i:' || n, '{}', 'good' "
+    conn.execute("SELECT setval('feedback_seq', 400)")
+    conn.execute(f"{insert} FROM generate_series(1, 20) AS n", (USE_CASE,))
+    conn.execute("UPDATE feedback SET received_at = received_at + interval '2 hours'")
+    back(conn, registry)
+    assert standing(conn, USE_CASE, facts).new_labels == 0, "they had come before the clock was set back"
+    conn.execute(f"{insert} FROM generate_series(21, 25) AS n", (USE_CASE,))
+    assert standing(conn, USE_CASE, facts).new_labels == 5
+
+
+def test_a_rollback_that_an_earlier_release_made_is_told_by_its_time(
+    conn: psycopg.Connection[Any], registry: Versioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = ProductionFacts(2, "rows-2", ledger.history(conn, USE_CASE)[0].at)
+    conn.execute("SELECT setval('feedback_seq', 400)")
+    insert = "INSERT INTO feedback (use_case, identity, record, label) VALUES (%s, %s, '{}', 'good')"
+    conn.execute(insert, (USE_CASE, "i:1"))
+    conn.commit()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(ledger, "WITH_WHAT_CAME", ())
+        back(conn, registry)
+    conn.execute(insert, (USE_CASE, "i:2"))
+    assert standing(conn, USE_CASE, facts).new_labels == 1
+
+
 def test_a_rollback_that_was_undone_takes_nothing_back(
     conn: psycopg.Connection[Any], registry: Versioned
 ) -> None:

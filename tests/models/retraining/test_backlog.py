@@ -75,6 +75,28 @@ def test_age_starts_one_run_and_the_next_when_labels_have_come_or_production_has
     ledger.record(conn, USE_CASE.name, "promoted", actor="test", reason="it won", to_version=1)
     conn.commit()
     assert decided() == "retrain"
+    run(trigger, "succeeded")
+    conn.execute("UPDATE run SET started_at = started_at - interval '2 hours'")
+    assert decided() == "wait", "the clock was set back after it had won"
+    conn.execute("UPDATE run SET started_at = started_at + interval '4 hours'")
+    ledger.record(conn, USE_CASE.name, "promoted", actor="test", reason="it won again", to_version=1)
+    assert decided() == "retrain", "the clock was set back before it won"
+
+
+def test_a_win_that_an_earlier_release_wrote_down_is_told_by_its_time(
+    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Standing(1, timedelta(days=400), total_labels=5000, new_labels=900, untried_labels=300)
+    run_id = lifecycle.request_run(conn, USE_CASE.name, "retrain", "age")
+    lifecycle.finish_run(
+        conn, run_id, lifecycle.start_run(conn, run_id), "succeeded", {"outcome": "rejected"}
+    )
+    monkeypatch.setattr(ledger, "WITH_WHAT_CAME", ())
+    ledger.record(conn, USE_CASE.name, "promoted", actor="test", reason="it won", to_version=1)
+    conn.commit()
+    assert decide(conn, USE_CASE, old).verdict == "retrain"
+    conn.execute("UPDATE run SET started_at = started_at + interval '1 hour'")
+    assert decide(conn, USE_CASE, old).verdict == "wait"
 
 
 def test_what_was_taken_back_may_be_of_another_database(conn: psycopg.Connection) -> None:
