@@ -21,8 +21,8 @@ from flows.batch.answering import LABEL, LINE, PROBLEM, SCORE, AnsweredBatch, as
 from store.file_answers import AnsweredPart, FileLedger
 
 STATE = "state.json"
-JOINED = "joined.json"
 ANSWERING = "answering"
+JOINED = "joined"
 
 
 @dataclass(frozen=True)
@@ -111,16 +111,24 @@ class Parts:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         joined = Joined(self.rows, self.refused, disarmed, _identity(draft))
-        (self.folder / JOINED).write_text(json.dumps(asdict(joined)), encoding="utf-8")
+        noted = json.loads((self.folder / STATE).read_text(encoding="utf-8")) | {JOINED: asdict(joined)}
+        state = self.folder / f"{os.getpid()}.{STATE}"
+        state.write_text(json.dumps(noted), encoding="utf-8")
+        state.replace(self.folder / STATE)
         draft.replace(output)
         _sync_folder(output.absolute().parent)
         return joined
 
     def finish(self) -> None:
-        """The output is whole: nothing of this is needed any more."""
+        """The output is whole: no part is needed any more. What says so goes last, as a kill may come."""
         if self.ledger is not None:
             self.ledger.finish(self.rows, self.refused)
-        shutil.rmtree(self.folder)
+        state = self.folder / STATE
+        for path in [one for one in self.folder.iterdir() if one != state]:
+            path.unlink(missing_ok=True)
+        _sync_folder(self.folder)
+        state.unlink(missing_ok=True)
+        self.folder.rmdir()
 
     def _count(self, number: int, rows: int, refused: int) -> None:
         self.files[number] = self._path(number)
@@ -144,7 +152,7 @@ def open_parts(path: Path, output: Path, version: int, ledger: FileLedger | None
         FileBusy: another process answers into this output.
     """
     folder, state = parts_folder(output), read_state(output)
-    same = state is not None and state == file_state(path, version) | {ANSWERING: state.get(ANSWERING)}
+    same = begun_version(path, output) == version
     done: dict[int, AnsweredPart] = {}
     if ledger is not None:
         begun = state.get(ANSWERING) if state is not None and same else None
@@ -167,16 +175,23 @@ def finish_whole(path: Path, output: Path, version: int, ledger: FileLedger | No
     Raises:
         FileBusy: another process answers into it.
     """
-    try:
-        joined = Joined(**json.loads((parts_folder(output) / JOINED).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    folder, state = parts_folder(output), read_state(output)
+    if state is None or JOINED not in state or begun_version(path, output) != version:
+        _forget_empty(folder)
         return None
-    if begun_version(path, output) != version or joined.file != _identity(output):
+    joined = Joined(**state[JOINED])
+    if joined.file != _identity(output):
         return None
-    parts = open_parts(path, output, version, ledger)
-    parts.rows, parts.refused = joined.rows, joined.refused
-    parts.finish()
+    if ledger is not None:
+        ledger.open(state[ANSWERING], version, str(path.absolute()), str(output.absolute()))
+    Parts(folder, ledger, {}, joined.rows, joined.refused).finish()
     return joined
+
+
+def _forget_empty(folder: Path) -> None:
+    """Take a folder away that has no parts any more: a kill came just before that."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def begun_version(path: Path, output: Path) -> int | None:
@@ -185,7 +200,7 @@ def begun_version(path: Path, output: Path) -> int | None:
     if state is None:
         return None
     version = state.get("version")
-    told = {name: value for name, value in state.items() if name != ANSWERING}
+    told = {name: value for name, value in state.items() if name not in (ANSWERING, JOINED)}
     return version if isinstance(version, int) and told == file_state(path, version) else None
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +195,53 @@ def test_what_was_cut_off_when_its_output_was_whole_ends_by_the_same_call(
     assert set(tmp_path.iterdir()) == {source, output}
     with pytest.raises(FileExistsError, match="exists"):
         predict_file(predictor, 1, source, output)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_what_was_cut_off_while_its_parts_went_ends_by_the_same_call(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write(tmp_path / "in.parquet", rows_of(600)), tmp_path / "out.csv"
+    steps, was_cut = 1, True
+    while was_cut:
+        was_cut = False
+        with cut_at_step(monkeypatch, steps), suppress(CutOff):
+            was_cut = True
+            predict_file(predictor, 1, source, output)
+            was_cut = False
+        if parts_folder(output).exists() and any(parts_folder(output).iterdir()):
+            report = predict_file(predictor, 1, source, output)
+            assert (report.rows, report.resumed) == (600, 600), f"cut off at step {steps}"
+        with pytest.raises(FileExistsError, match="exists"):
+            predict_file(predictor, 1, source, output)
+        assert set(tmp_path.iterdir()) == {source, output}, f"cut off at step {steps}"
+        output.unlink()
+        steps += 1
+    assert steps > 5
+
+
+@contextmanager
+def cut_at_step(monkeypatch: pytest.MonkeyPatch, number: int) -> Iterator[None]:
+    """Have the step of this number end in its place, of those by which parts and their folder go."""
+    steps, finish = itertools.count(1), Parts.finish
+
+    def counted(do: Callable[..., None]) -> Callable[..., None]:
+        def step(*args: Any, **options: Any) -> None:
+            if next(steps) == number:
+                raise CutOff
+            do(*args, **options)
+
+        return step
+
+    with monkeypatch.context() as patched:
+
+        def begin(parts: Parts) -> None:
+            for name in ("unlink", "rmdir"):
+                patched.setattr(os, name, counted(getattr(os, name)))
+            finish(parts)
+
+        patched.setattr(Parts, "finish", begin)
+        yield
 
 
 def test_another_file_in_the_place_of_the_output_stays(
