@@ -20,6 +20,15 @@ def decompose(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFD", text)
 
 
+def forms_of(name: str) -> list[str]:
+    r"""The name as it is, composed and decomposed: what was kept as it came may have any of these, each once.
+
+    >>> forms_of("plums.csv"), len(forms_of("caf\u00e9.csv"))
+    (['plums.csv'], 2)
+    """
+    return list(dict.fromkeys([name, compose(name), decompose(name)]))
+
+
 def spelled_like(name: str, names: Collection[str]) -> str:
     r"""The one of `names` that has the same letters, in whichever form; where none has, the name composed.
 

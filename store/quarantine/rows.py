@@ -16,6 +16,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
+from configs.spelling.letters import forms_of
 from features.errors import RefusedRow, RowKind
 from features.records.image_field import is_picture
 from store.quarantine.reasons import SHOWN, RefusedReason, rules_of
@@ -44,7 +45,7 @@ class Selection:
     reason: str | None = None
     """A part of the reason, in any case of letters."""
     source: str | None = None
-    """Name of the file, or `http`."""
+    """Name of the file, in whichever form of its letters, or `http`."""
     before: datetime | None = None
     """Refused for the first time before this."""
     kind: RowKind | None = None
@@ -57,7 +58,7 @@ class Selection:
         if self.reason is not None:
             text += " AND position(lower(%(reason)s) IN lower(reason)) > 0"
         if self.source is not None:
-            text += " AND source = %(source)s"
+            text += " AND source = ANY(%(sources)s)"
         if self.before is not None:
             text += " AND at < %(before)s"
         if self.kind is not None:
@@ -67,7 +68,7 @@ class Selection:
         return text, {
             "use_case": use_case,
             "reason": self.reason,
-            "source": self.source,
+            "sources": None if self.source is None else forms_of(self.source),
             "before": self.before,
             "selected_kind": self.kind,
         }

@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import class_row
 
+from configs.spelling.letters import forms_of
 from features.records.spellings import spell_id
 from store.database.locks import lock_transaction
 from store.errors import UnknownLabels, UnknownSource
@@ -35,7 +36,7 @@ _NAMED_ROWS: LiteralString = """(f.identity = ANY(%(names)s) OR f.prediction_id 
 _SELECTED: LiteralString = """(%(sources)s::text[] IS NULL
         OR coalesce({0}.said_by, 'earlier') = ANY(%(sources)s)
         OR split_part(coalesce({0}.said_by, 'earlier'), '/', 1) = ANY(%(sources)s))
-    AND (%(file)s::text IS NULL OR {0}.source = %(file)s)
+    AND (%(files)s::text[] IS NULL OR {0}.source = ANY(%(files)s))
     AND (%(since)s::timestamptz IS NULL OR {0}.received_at >= %(since)s)
     AND (%(until)s::timestamptz IS NULL OR {0}.received_at < %(until)s)"""
 _GOING: LiteralString = """
@@ -117,7 +118,7 @@ class LabelSelection:
     source: str | None = None
     """Who said so, or a key or door with all that it names."""
     file: str | None = None
-    """The file that they came by; `http`: a request."""
+    """The file that they came by, in whichever form of its letters; `http`: a request."""
     since: datetime | None = None
     """Those that arrived from then on."""
     until: datetime | None = None
@@ -131,7 +132,7 @@ class LabelSelection:
             "ids": ids,
             "names": [name for one in ids for name in (one, f"p:{one}", f"i:{one}")],
             "sources": None if self.source is None else list(spellings_of(self.source)),
-            "file": self.file,
+            "files": None if self.file is None else forms_of(self.file),
             "since": self.since,
             "until": self.until,
             "most": MOST_SHOWN,

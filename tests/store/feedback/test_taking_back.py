@@ -204,6 +204,16 @@ def test_by_file_and_time_of_arrival(conn: psycopg.Connection, tmp_path: Path) -
     assert [one.said_by for one in find_labels(conn, "u", LabelSelection(until=moment)).labels] == ["file"]
 
 
+@pytest.mark.parametrize("kept", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize("named", [COMPOSED, DECOMPOSED])
+def test_a_file_is_found_in_whichever_form_its_name_is(
+    conn: psycopg.Connection, tmp_path: Path, kept: str, named: str
+) -> None:
+    write(tmp_path, "7,1,1,").rename(file := tmp_path / f"{kept}.csv")
+    ingest_file(conn, DOOR, file)
+    assert find_labels(conn, "u", LabelSelection(file=f"{named}.csv")).taken_back == 1
+
+
 def test_a_correction_at_the_same_time_is_before_or_after_as_a_whole(
     conn: psycopg.Connection, database_url: str
 ) -> None:

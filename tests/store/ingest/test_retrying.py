@@ -113,6 +113,15 @@ def test_only_what_is_selected_is_tried(conn: psycopg.Connection, database_url: 
     assert retry(database_url, reason="no such reason").tried == 0
 
 
+@pytest.mark.parametrize("kept", ["B\u00e4ume.csv", "Ba\u0308ume.csv"])
+@pytest.mark.parametrize("named", ["B\u00e4ume.csv", "Ba\u0308ume.csv"])
+def test_a_file_is_selected_in_whichever_form_its_name_is(
+    database_url: str, tmp_path: Path, kept: str, named: str
+) -> None:
+    read(database_url, STRICT, tmp_path / kept, HEADER + "Mar-2018,1,paid\n")
+    assert retry(database_url, source=named).new == 1
+
+
 def test_a_retry_does_not_undo_what_came_since(
     conn: psycopg.Connection, database_url: str, tmp_path: Path
 ) -> None:
