@@ -44,16 +44,16 @@ from models.errors import ModelError, TrainingStopped
 from models.retraining.triggers import RetrainDecision
 from store.database.faults import FAULTS
 from store.database.sessions import session_url
-from store.errors import Fenced, RunBusy, RunNotFound, StoreError
+from store.errors import Fenced, RunBusy, RunNotFound, StorageSilent, StoreError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def _worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """A stop or a lost run is an answer, not an outage."""
+    """A stop or a lost run is an answer, not an outage, and who never answers has been waited for already."""
     error = state.result(raise_on_failure=False)
-    return not isinstance(error, TrainingStopped | Fenced)
+    return not isinstance(error, TrainingStopped | Fenced | StorageSilent)
 
 
 def _outside(function: Callable[P, R]) -> Callable[P, R]:

@@ -14,6 +14,7 @@ StoreError
 ├── StorageError
 │   ├── StorageRefused     the storage cannot be used as it is configured
 │   ├── StorageUnavailable it does not answer
+│   │   └── StorageSilent  it takes what is sent, and was waited for in vain
 │   ├── StorageBehind      it lacks what was kept elsewhere
 │   ├── ModelsElsewhere    it lacks what the database knows
 │   ├── ObjectMissing      no object of a key
@@ -135,6 +136,10 @@ class StorageUnavailable(StorageError):
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"RATCHET_STORAGE ({where}) does not answer: {reason}")
+
+
+class StorageSilent(StorageUnavailable):
+    """The storage takes what it is sent and answers nothing; who asks again at once waits as long again."""
 
 
 class StorageBehind(StorageError):

@@ -226,7 +226,8 @@ def _open(uri: str, options: Mapping[str, str], what: str) -> _Opened | None:
         with Told(uri, what):
             if "://" not in uri:
                 return _Opened(DeltaTable(uri))
-            commits = tuple(storage_at(uri).list(LOG))
+            # Who works with a table asks for its log first: a server that is silent is given up soon.
+            commits = tuple(storage_at(uri).for_a_look().list(LOG))
             return _opened(uri, tuple(sorted(options.items())), commits)
     except TableNotFoundError:
         return None

@@ -41,7 +41,7 @@ def tables_of(home: Path, use_case: str, kind: str = FOLDER) -> list[str]:
     """
     url = storage_url_of(home)
     if url is not None:
-        found = storage_at(url).list(f"{kind}/{use_case}")
+        found = storage_at(url).for_a_look().list(f"{kind}/{use_case}")
         return sorted({one.key.split("/")[2] for one in found if "/_delta_log/" in one.key})
     folder = home / kind / use_case
     inside = folder.iterdir() if folder.is_dir() else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from configs.addresses.storage_url import VARIABLE
-from store.errors import StorageError, StorageRefused, StorageUnavailable
+from store.errors import StorageError, StorageRefused, StorageSilent, StorageUnavailable
 
 _KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _REGION = "AWS_REGION has to be the region of the bucket"
@@ -61,7 +61,8 @@ def fault_of(url: str, place: str, error: Exception) -> StorageError:
     if code and not code.startswith("5") and code not in ("InternalError", "ServiceUnavailable", "SlowDown"):
         return StorageRefused(where, f"it refuses: {_plain(error)}")
     what = f"it answers {code}" if code else _plain(error)
-    return StorageUnavailable(where, f"{what}; see AWS_ENDPOINT_URL and the server")
+    kind = StorageSilent if name == "ReadTimeoutError" else StorageUnavailable
+    return kind(where, f"{what}; see AWS_ENDPOINT_URL and the server")
 
 
 def _code(error: BaseException | None) -> str:

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from store.errors import ObjectExists, ObjectMissing, StorageUnavailable, WrongKey
+from store.errors import ObjectExists, ObjectMissing, StorageSilent, StorageUnavailable, WrongKey
+from store.history.delta import open_table
+from store.history.places import root_of, tables_of
 from store.objects import s3_access
 from store.objects.contract import Storage
 from store.objects.opening import PROBE, probe_storage, storage_at
@@ -151,6 +154,15 @@ def test_a_look_leaves_nothing(storage: Storage) -> None:
     assert list(storage.list(PROBE)) == []
 
 
+def open_a_table(home: Path) -> None:
+    root, options = root_of(home, "history")
+    open_table(f"{root}/apples/one", options, "the table")
+
+
+def name_tables(home: Path) -> None:
+    tables_of(home, "apples")
+
+
 @pytest.mark.timeout(60)
 def test_a_look_waits_little_for_a_server_that_accepts_and_never_answers(
     monkeypatch: pytest.MonkeyPatch,
@@ -162,6 +174,21 @@ def test_a_look_waits_little_for_a_server_that_accepts_and_never_answers(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(StorageUnavailable, match="s3://models"):
             probe_storage(storage_at("s3://models"))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("ask", [open_a_table, name_tables])
+def test_tables_of_a_server_that_never_answers_are_waited_for_as_little(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ask: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(s3_access, "LOOK_SECONDS", 0.5)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("RATCHET_STORAGE", "s3://models")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(StorageSilent, match="s3://models"):
+            ask(tmp_path)
 
 
 def test_a_client_is_made_again_for_other_variables_and_in_another_process(
