@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,17 @@ from store.history.places import table_named, table_of, tables_of
 from store.history.table import HistoryTable
 from store.snapshots.index import kept_rules
 
+KEPT = timedelta(days=7)
+"""How long a table stays after rows came to it last: a worker with another `record` section of the use case
+may be about to read it, though no snapshot says so yet."""
+
 
 @dataclass(frozen=True)
 class Unneeded:
     """What nothing refers to any more."""
 
     tables: tuple[HistoryTable, ...]
-    """Those of `record` sections that neither the configuration nor a snapshot has."""
+    """Those of `record` sections that neither the configuration nor a snapshot has, and that nobody fills."""
     lines: tuple[tuple[HistoryTable, dict[int, Numbers]], ...]
     """Rows that are gone, of tables that stay: by batch, their numbers."""
 
@@ -32,8 +37,11 @@ class Unneeded:
         return sum(len(numbers) for _, batches in self.lines for numbers in batches.values())
 
 
-def find_unneeded(conn: psycopg.Connection[Any], context: LoopContext) -> Unneeded:
+def find_unneeded(conn: psycopg.Connection[Any], context: LoopContext, now: datetime) -> Unneeded:
     """Look for what no snapshot that is kept holds.
+
+    Args:
+        now: the time by which tables are old.
 
     Raises:
         HistoryError: a table cannot be read.
@@ -47,7 +55,8 @@ def find_unneeded(conn: psycopg.Connection[Any], context: LoopContext) -> Unneed
     for name in tables_of(home, use_case.name):
         table = table_named(home, use_case.name, name)
         if name not in kept:
-            tables.append(table)
+            if now - table.filled_at() > KEPT:
+                tables.append(table)
         elif may_have_gone and (gone := _gone(table, kept[name], context)):
             lines.append((table, gone))
     return Unneeded(tuple(tables), tuple(lines))

@@ -204,7 +204,7 @@ def _snapshots(
         [path(digest) for digest in old],
         lambda file: snapshots.forget_snapshot(conn, context, file.stem),
     )
-    unneeded = history.find_unneeded(conn, context)
+    unneeded = history.find_unneeded(conn, context, pruning.now)
     if not pruning.dry_run:
         history.forget(unneeded, context)
         history.clean(conn, context)

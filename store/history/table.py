@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,7 @@ from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 from features.records.contract import RecordContract
 from features.records.rows import stored_rows_at_once
-from store.errors import HistoryDamaged
+from store.errors import HistoryDamaged, HistoryError
 from store.feedback.rows import BATCH, RowVersions, StoredVersion, check_versions, read_versions
 from store.history.batches import Batch, are_decided, read_batches, read_mark
 from store.history.delta import (
@@ -164,6 +164,19 @@ class HistoryTable:
         """Its Parquet files."""
         table = self._open()
         return [] if table is None else table.file_uris()
+
+    def filled_at(self) -> datetime:
+        """When rows came to it last, or it was made, by the clock of who wrote them.
+
+        Raises:
+            HistoryError: it is not there, or cannot be read.
+        """
+        if (table := self._open()) is None:
+            raise HistoryError(f"{WHAT} at {self.uri} is gone")
+        with Told(self.uri, WHAT):
+            made = table.metadata().created_time or 0
+            came = table.get_add_actions(flatten=True).column("modification_time").to_numpy()
+        return datetime.fromtimestamp(max(made, int(came.max(initial=0))) / 1000, UTC)
 
     def identities(self, files: Sequence[str]) -> dict[str, str]:
         """Of files of it, by name, what says that each is the one that it was: its length and last change.
