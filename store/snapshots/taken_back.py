@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
@@ -13,9 +13,16 @@ from store.snapshots.index import find_snapshot, read_contents
 from store.snapshots.rules import Rule
 from store.snapshots.uses import HOLDOUT, TRAIN
 
-_BEFORE = """
-    SELECT p.digest FROM snapshot s JOIN snapshot p ON p.use_case = s.use_case AND p.created_at < s.created_at
-    WHERE s.digest = %s ORDER BY p.created_at DESC LIMIT 1"""
+# By what they had read; by times alone those of before the clock was set back would come after it.
+_READ: LiteralString = "({0}.last_seq, coalesce(({0}.history->>'batch')::int, 0), {0}.created_at)"
+_BEFORE: LiteralString = (
+    "SELECT p.digest FROM snapshot s JOIN snapshot p ON p.use_case = s.use_case AND "
+    + _READ.replace("{0}", "p")
+    + " < "
+    + _READ.replace("{0}", "s")
+    + " WHERE s.digest = %s ORDER BY p.last_seq DESC, coalesce((p.history->>'batch')::int, 0) DESC,"
+    " p.created_at DESC LIMIT 1"
+)
 # A label that has been given and taken back again has another number each time.
 _GONE = """
     SELECT DISTINCT t.seq FROM label_taken_back t JOIN snapshot s ON s.use_case = t.use_case

@@ -54,6 +54,23 @@ def test_three_absurd_rows_are_gone_and_the_lineage_says_so(
     assert (count_gone(conn, taught.digest), count_gone(conn, after.digest)) == (3, 0)
 
 
+def test_the_snapshot_before_is_that_of_fewer_rows_though_the_clock_was_set_back(
+    conn: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    first = snap(conn, tmp_path)
+    label_absurd(conn)
+    store(conn, [RECORDS[0] | {"weight": 12.0}], first=12)
+    taught = snap(conn, tmp_path)
+    ahead = "UPDATE snapshot SET created_at = created_at + %s * interval '1 hour' WHERE digest = %s"
+    conn.execute(ahead, (3, first.digest))
+    conn.execute(ahead, (2, taught.digest))
+    forget(conn, *NAMES)
+    after = snap(conn, tmp_path)
+    assert count_taken_back(conn, after.digest).since_previous == 3
+    assert count_taken_back(conn, first.digest).since_previous == 0, "there was none before"
+    assert after.taken_back == 3
+
+
 def test_a_snapshot_of_before_is_made_again_as_it_was(conn: psycopg.Connection[Any], tmp_path: Path) -> None:
     label_absurd(conn)
     taught = snap(conn, tmp_path)
