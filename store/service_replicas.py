@@ -147,9 +147,13 @@ def read_replicas(conn: psycopg.Connection[Any]) -> list[Replica]:
 def not_heard_since(conn: psycopg.Connection[Any], moment: datetime) -> datetime | None:
     """When a process that has said nothing since that moment was heard last.
 
-    None: all have, or are forgotten.
+    None: all have, or are forgotten. A beat that lies ahead is of before the clock was set back.
     """
-    row = conn.execute("SELECT min(seen_at) FROM service_process WHERE seen_at < %s", (moment,)).fetchone()
+    row = conn.execute(
+        "SELECT min(seen_at) FROM service_process WHERE seen_at < %s"
+        " OR seen_at > clock_timestamp() + make_interval(secs => %s)",
+        (moment, SILENT_SECONDS),
+    ).fetchone()
     return None if row is None else row[0]
 
 

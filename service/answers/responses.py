@@ -27,6 +27,8 @@ NULL_END = NULL + b"\n"
 _UTC = "+00:00"
 CLOCKS_SECONDS = 60.0
 """By which clocks of servers may differ."""
+SET_BACK_SECONDS = 86_400.0
+"""By which a clock may have been set back since an answer was given."""
 DRAW_BYTES = 4
 """Of chance, for each answer: whether it is one of the audit sample."""
 DRAWS_AHEAD = 1024
@@ -70,13 +72,16 @@ class PredictionIds:
 
 
 def answered_at(prediction_id: str) -> datetime | None:
-    """When an answer with this id was given, to the millisecond; None where none can have been given yet."""
+    """When an answer with this id was given, to the millisecond; None where none can have been.
+
+    One that lies ahead, by a day at most, is of before the clock was set back.
+    """
     try:
         made = UUID(prediction_id)
     except ValueError:
         return None
     seconds = (made.int >> 80) / 1000
-    is_ours = made.version == 7 and seconds < time.time() + CLOCKS_SECONDS
+    is_ours = made.version == 7 and seconds < time.time() + SET_BACK_SECONDS
     return datetime.fromtimestamp(seconds, UTC) if is_ours else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from features.errors import RefusedRow
 from features.records.contract import LabelContract, RecordContract
 from service.answers.bodies import ensure_no_key_twice, listed
 from service.answers.requests import PredictRequest, decodes_long
-from service.answers.responses import answered_at
+from service.answers.responses import CLOCKS_SECONDS, answered_at
 from service.errors import Elsewhere
 from service.metrics import Metrics
 from service.storage.database import Database
@@ -43,7 +43,7 @@ from store.feedback.item_batch import (
 from store.feedback.items import CheckedItems, check_items
 from store.feedback.sources import OPEN
 from store.quarantine.rows import quarantine
-from store.service_replicas import not_heard_since
+from store.service_replicas import BEAT_SECONDS, not_heard_since
 
 SOURCE = HTTP_SOURCE
 MAX_ITEMS = 10_000
@@ -206,13 +206,12 @@ class FeedbackIntake:
             bring_back(self._database, prediction_ids - found.keys(), self.use_case.name)
             self._flush()
             found = self._read_predictions(prediction_ids)
-        missing = [(at, one) for one in prediction_ids - found.keys() if (at := answered_at(one))]
+        missing = [(_stored_by(at), one) for one in prediction_ids - found.keys() if (at := answered_at(one))]
         if not missing:
             return found
         if look is not Look.LAST:
             raise NotStoredYet
-        newest_at, newest = max(missing)
-        stored_by = newest_at + timedelta(seconds=INTERVAL)
+        stored_by, newest = max(missing)
         last = self._database.read(lambda conn: not_heard_since(conn, stored_by))
         if last is not None:
             raise Elsewhere(newest, f"{last:%Y-%m-%dT%H:%M:%SZ}")
@@ -268,6 +267,17 @@ def _response(
             **more,
         }
     )
+
+
+def _stored_by(at: datetime) -> datetime:
+    """Who is heard after this moment has stored what was answered at a time.
+
+    Of one that lies ahead, as the clock was set back since, no more is known than that it is over.
+    """
+    now = datetime.now(UTC)
+    if at > now + timedelta(seconds=CLOCKS_SECONDS):
+        return now - timedelta(seconds=2 * BEAT_SECONDS)
+    return at + timedelta(seconds=INTERVAL)
 
 
 def _refused_row(raw_item: Any, reason: str) -> RefusedRow:

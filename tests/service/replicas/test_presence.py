@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -145,6 +145,22 @@ def test_feedback_on_what_a_silent_server_may_have_in_its_log_is_not_refused_for
     old = PredictionIds().take(1, int((datetime.now(UTC).timestamp() - 3600) * 1e9))[0]
     assert feedback(service, old).json()["rejected"]
     assert feedback(service, "no id of ours").json()["rejected"]
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_feedback_on_an_answer_of_before_the_clock_was_set_back_is_not_refused_for_good(
+    service: Service, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    given = PredictionIds().take(1, int((datetime.now(UTC) + timedelta(hours=2)).timestamp() * 1e9))[0]
+    assert feedback(service, given).json()["rejected"], "no server that is heard has it"
+    monkeypatch.setattr(waiting, "JOURNAL_SECONDS", 0.2)  # nothing of it is in a journal here
+    conn.execute(
+        "INSERT INTO service_process VALUES ('b', 1, 'b:3000', now(), "
+        "now() - interval '1 minute' + %s * interval '1 hour', 'serving', '{}')",
+        (ahead,),
+    )
+    refused = feedback(service, given)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "prediction_elsewhere")
 
 
 @pytest.mark.parametrize(
