@@ -7,6 +7,7 @@ before was decided. What became of rows since then is told by `feedback_change`,
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -101,12 +102,13 @@ def add_batches(conn: psycopg.Connection[Any], use_case: str, record: RecordConf
         The number of the last batch; 0: there are no rows.
     """
     lock_transaction(conn, "history", use_case)
-    mark = read_mark(conn, use_case)
+    mark, began = read_mark(conn, use_case), time.monotonic()
     settled_at = oldest_open_transaction(conn)
     most = max(1, min(MOST_ROWS, MOST_BYTES // record_bytes(record)))
     while True:
         known = _last_change(conn, use_case, mark)
         seen = _look(conn, use_case, mark, known, most)
+        settled_at = min(settled_at, _earliest_since(conn, began))
         is_last = len(seen.fresh) < most
         until = None if is_last else int(seen.fresh[-1])
         superseded = _numbers(
@@ -174,6 +176,20 @@ def unpack_numbers(packed: bytes) -> Numbers:
 
 
 _NONE = pack_numbers(np.array([], dtype=np.int64))
+
+
+def _earliest_since(conn: psycopg.Connection[Any], began: float) -> datetime:
+    """The earliest time that anything bears which came since a moment: the clock may have been set back then.
+
+    Args:
+        began: the moment, by the clock of this process that nobody sets (`time.monotonic`).
+    """
+    row = conn.execute(
+        "SELECT clock_timestamp() - make_interval(secs => %s)", (time.monotonic() - began,)
+    ).fetchone()
+    assert row is not None
+    moment: datetime = row[0]
+    return moment
 
 
 def _last_change(conn: psycopg.Connection[Any], use_case: str, mark: Mark) -> int:

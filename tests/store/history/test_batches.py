@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from store.database.activity import oldest_open_transaction
 from store.database.connection import connect
 from store.feedback.insertion import FeedbackBatch, add_feedback
 from store.history import batches, delta
@@ -117,6 +119,32 @@ def test_rows_that_came_before_the_clock_was_set_back_are_there_once(
         assert standing(conn, tmp_path) == stored(conn)
         say(conn, name, "green")
     assert standing(conn, tmp_path) == stored(conn)
+
+
+def test_rows_on_their_way_while_the_clock_is_set_back_come_with_a_later_batch(
+    conn: psycopg.Connection[Any], database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(conn, "a", "ripe")
+    standing(conn, tmp_path)
+    oldest = oldest_open_transaction
+    with connect(database_url) as slow, connect(database_url) as other:
+
+        def by_a_clock_that_is_set_back_then(deciding: psycopg.Connection[Any]) -> datetime:
+            settled_at = oldest(deciding) + timedelta(hours=2)
+            slow.execute(
+                "INSERT INTO feedback (use_case, identity, record, label) VALUES (%s, 'i:b', %s, 'ripe')",
+                (USE_CASE.name, json.dumps({"weight": 98})),
+            )
+            say(other, "c", "ripe")
+            return settled_at
+
+        with monkeypatch.context() as patched:
+            patched.setattr(batches, "oldest_open_transaction", by_a_clock_that_is_set_back_then)
+            assert [name for name, _ in standing(conn, tmp_path)] == ["i:a", "i:c"]
+        conn.commit()
+        slow.commit()
+    assert standing(conn, tmp_path) == stored(conn)
+    assert len(stored(conn)) == 3
 
 
 def test_what_batches_hold_that_are_settled_is_not_read_again(
