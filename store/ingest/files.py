@@ -29,6 +29,7 @@ from features.records.fields import MISSING, RESPELLED, TRIMMED
 from store.feedback.corrections import FeedbackCounts
 from store.feedback.fences import production_fences
 from store.feedback.insertion import add_feedback
+from store.feedback.rows import last_arrival
 from store.feedback.sources import FILE
 from store.ingest.checked_batches import Prepared, prepare
 from store.ingest.report import IngestProgress, IngestReport, OnProgress
@@ -60,6 +61,8 @@ class _Reading:
     use_case: str
     source: str
     began: datetime
+    last_seq: int
+    """The number of the newest label then."""
     in_quarantine: Lines
     door: str
 
@@ -152,9 +155,9 @@ def _missing(counts: Counter[str]) -> dict[str, int]:
 def _begin(conn: psycopg.Connection[Any], use_case: str, source: str, door: str) -> _Reading:
     now = conn.execute("SELECT clock_timestamp()").fetchone()
     assert now is not None
-    lines = lines_in_quarantine(conn, use_case, source)
+    last_seq, lines = last_arrival(conn, use_case), lines_in_quarantine(conn, use_case, source)
     conn.commit()
-    return _Reading(use_case, source, now[0], lines, door)
+    return _Reading(use_case, source, now[0], last_seq, lines, door)
 
 
 def _store(conn: psycopg.Connection[Any], reading: _Reading, prepared: Prepared) -> _Stored:
@@ -162,5 +165,9 @@ def _store(conn: psycopg.Connection[Any], reading: _Reading, prepared: Prepared)
     with conn.transaction():
         counts = add_feedback(conn, name, prepared.feedback)
         released = release_rows(conn, name, source, prepared.was_refused) if prepared.was_refused else 0
-        newly = quarantine(conn, name, source, refused, reading.began, said_by=reading.door) if refused else 0
+        newly = 0
+        if refused:
+            newly = quarantine(
+                conn, name, source, refused, reading.began, last_seq=reading.last_seq, said_by=reading.door
+            )
     return _Stored(counts, newly, released)

@@ -47,9 +47,15 @@ OVERTAKEN = """
         AS tried (id, identity, record, label, is_timed)
     JOIN quarantine q ON q.id = tried.id
     JOIN feedback f ON f.use_case = (SELECT %s) AND f.identity = tried.identity
-    WHERE (f.received_at >= q.read_at AND NOT tried.is_timed OR q.kind = 'record')
+    WHERE (NOT tried.is_timed AND CASE WHEN q.last_seq IS NULL THEN f.received_at >= q.read_at
+            ELSE f.seq > q.last_seq AND NOT EXISTS (
+                SELECT FROM feedback_correction k WHERE k.use_case = f.use_case AND k.identity = f.identity
+                    AND k.received_at = f.received_at AND k.seq <= q.last_seq) END OR q.kind = 'record')
         AND (f.label <> tried.label OR f.record <> tried.record::jsonb)"""
-"""Rows of which something else has been stored since they were refused; of timed ones the newer stands."""
+"""Rows of which something else has been stored since they were refused; of timed ones the newer stands.
+
+What was relabelled since has another number, and came when it had come. Earlier releases kept times alone.
+"""
 NEW_REASONS = """
     UPDATE quarantine q SET reason = new.reason, retry_requested = NULL,
         rules = array(SELECT jsonb_array_elements_text(new.rules::jsonb))

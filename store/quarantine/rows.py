@@ -26,16 +26,19 @@ QUARANTINE_CHANNEL = "ratchet_quarantine"
 """Notices that rows are to be tried again; they name the use case."""
 
 INSERT_ROWS = """
-    INSERT INTO quarantine (use_case, source, said_by, line, kind, reason, rules, "row", digest, read_at)
+    INSERT INTO quarantine (use_case, source, said_by, line, kind, reason, rules, "row", digest, read_at,
+        last_seq)
     SELECT %(use_case)s, %(source)s, %(said_by)s, line, kind, reason,
         array(SELECT jsonb_array_elements_text(rules::jsonb)), content::jsonb, digest,
-        coalesce(%(read_at)s, now())
+        coalesce(%(read_at)s, now()), coalesce(%(last_seq)s, (
+            SELECT max(seq) FROM feedback WHERE use_case = %(use_case)s AND received_at <> now()), 0)
     FROM unnest(%(line)s::int[], %(kind)s::text[], %(reason)s::text[], %(rules)s::text[], %(content)s::text[],
         %(digest)s::text[]) AS refused (line, kind, reason, rules, content, digest)
     ON CONFLICT (use_case, digest) DO UPDATE SET reason = excluded.reason, rules = excluded.rules,
-        kind = excluded.kind, read_at = excluded.read_at, retry_requested = NULL,
-        said_by = coalesce(excluded.said_by, quarantine.said_by)
+        kind = excluded.kind, read_at = excluded.read_at, last_seq = excluded.last_seq,
+        retry_requested = NULL, said_by = coalesce(excluded.said_by, quarantine.said_by)
     RETURNING xmax = 0"""
+"""What is stored in the same transaction comes after them."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,14 @@ def quarantine(
     rows: Sequence[RefusedRow],
     read_at: datetime | None = None,
     *,
+    last_seq: int | None = None,
     said_by: str | None = None,
 ) -> int:
     """Keep refused rows of `source`; the same row in the same place counts once, with its newest reason.
 
     Args:
         read_at: when the reading began; rows of one reading are tried again together. None: now.
+        last_seq: the number of the newest label then; None: of the newest before the transaction.
         said_by: the key or door that they came by; None: unknown.
 
     Returns:
@@ -122,6 +127,7 @@ def quarantine(
         "source": source,
         "said_by": said_by,
         "read_at": read_at,
+        "last_seq": last_seq,
         "line": [row.line for row, _, _ in kept.values()],
         "kind": [kind for _, _, kind in kept.values()],
         "reason": [_storable(row.reason) for row, _, _ in kept.values()],

@@ -37,3 +37,4 @@ def test_rows_of_before(postgres: str) -> None:
         assert (first.rows, first.line, first.rule) == (2, 2, "field 'at': got …; allowed: a time")
         assert first.example == "field 'at': got 'Mar-2018' (text); allowed: a time"
         assert conn.execute("SELECT count(*) FROM quarantine WHERE read_at = at").fetchone() == (5,)
+        assert conn.execute("SELECT count(*) FROM quarantine WHERE last_seq IS NULL").fetchone() == (5,)

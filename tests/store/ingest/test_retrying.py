@@ -14,6 +14,7 @@ from configs.schema import ServingConfig, UseCase
 from features.errors import RefusedRow
 from store.database.connection import connect
 from store.feedback.insertion import add_feedback
+from store.feedback.revisions.relabelling import RELABEL_ROWS
 from store.ingest import retrying
 from store.ingest.retrying import RetryReport, retry_rows
 from store.quarantine.rows import (
@@ -133,6 +134,34 @@ def test_a_retry_does_not_undo_what_came_since(
     assert (report.corrected, report.refused) == (0, 1)
     assert labels(conn) == ["paid"]
     assert "stored since with another record or label" in reasons(conn)[0]
+
+
+@pytest.mark.parametrize("released", ["now", "before"])
+def test_a_retry_does_not_undo_what_came_after_the_clock_was_set_back(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path, released: str
+) -> None:
+    """By the times of rows of a release that kept nothing else, an older one is newer."""
+    read(database_url, loans(record=SMALL), tmp_path / "old.csv", "id,amount,status\n7,50,late\n")
+    conn.execute("UPDATE quarantine SET read_at = read_at + interval '2 hours'")
+    if released == "before":
+        conn.execute("UPDATE quarantine SET last_seq = NULL")
+    conn.commit()
+    read(database_url, loans(record=SMALL), tmp_path / "new.csv", "id,amount,status\n7,5,paid\n")
+    retry(database_url, loans(record=WITH_ID))
+    assert labels(conn) == (["paid"] if released == "now" else ["late"])
+
+
+def test_what_was_stored_before_a_row_was_refused_is_corrected_though_the_clock_was_set_back(
+    conn: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    read(database_url, loans(record=SMALL), tmp_path / "old.csv", "id,amount,status\n7,5,paid\n")
+    conn.execute("UPDATE feedback SET received_at = received_at + interval '2 hours'")
+    conn.commit()
+    read(database_url, loans(record=SMALL), tmp_path / "new.csv", "id,amount,status\n7,50,late\n")
+    relabelled = {"use_case": "loans", "old": ["paid"], "new": ["done"]}
+    conn.execute(RELABEL_ROWS, relabelled)
+    conn.commit()
+    assert retry(database_url, loans(record=WITH_ID)).refused == 0
 
 
 def test_lines_that_are_no_rows_and_second_rows_wait_for_a_mended_file(
