@@ -29,12 +29,12 @@ from configs.spelling.near_names import meant
 from flows.beforehand.tool_variables import unreadable
 from flows.compute.looking import look_at_clusters
 from flows.inbox_strays import strays_of
-from flows.servers.environment import SERVICE
 from flows.servers.own_prefect import own_prefect_problem
 from flows.servers.sharing import ensure_models_here
 from flows.stack import probes, processes, state
 from flows.stack.errors import NotHere
 from flows.stack.specs import servers
+from flows.status.elsewhere import run_elsewhere, started_by_itself
 from models.laws.configured import model_problem
 from models.streamed.choosing import foresee
 from store.database.connection import connect
@@ -87,6 +87,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding("ports", False, str(error), "set one of them to another port")
     runs = state.running(settings.home)
+    elsewhere = run_elsewhere(settings)
     for server in servers(settings):
         if server.name in runs:
             healthy = server.healthy(runs[server.name].pid)
@@ -94,8 +95,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 server.name, healthy, condition, "see `ratchet status`, then `ratchet down` and `ratchet up`"
             )
-        elif server.name == SERVICE and probes.own_service(settings) is not None:
+        elif started_by_itself(settings, server) is not None:
             yield Finding(server.name, True, "up, not started by `ratchet up`")
+        elif server.name in elsewhere:
+            yield Finding(server.name, True, f"run by another home: {elsewhere[server.name]}")
         elif runs:
             yield Finding(server.name, False, "down, while others are up", "`ratchet up --detach` starts it")
         elif server.port is not None:

@@ -72,7 +72,7 @@ class _Process:
 
 def server_name(home: Path) -> str:
     """The name of a home among the servers of a database, made when it is asked for first."""
-    file = home / "work" / "server"
+    file = _name_file(home)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with file.open("x", encoding="utf-8") as made:
@@ -80,6 +80,11 @@ def server_name(home: Path) -> str:
     except FileExistsError:
         pass
     return file.read_text(encoding="utf-8").strip() or uuid.uuid4().hex
+
+
+def has_served(home: Path) -> bool:
+    """Whether a service was ever started in a home."""
+    return _name_file(home).exists()
 
 
 def beat(
@@ -155,6 +160,10 @@ def not_heard_since(conn: psycopg.Connection[Any], moment: datetime) -> datetime
         (moment, SILENT_SECONDS),
     ).fetchone()
     return None if row is None else row[0]
+
+
+def _name_file(home: Path) -> Path:
+    return home / "work" / "server"
 
 
 def _replica(members: list[_Process]) -> Replica:

@@ -60,7 +60,13 @@ def ready_file(home: Path) -> Path:
 
 def worker_is_ready(home: Path, pid: int) -> bool:
     """Whether the worker with this process id serves the work pool."""
+    return ready_worker(home) == pid
+
+
+def ready_worker(home: Path) -> int | None:
+    """Process id of the worker that said last that it serves the work pool; it may be gone."""
     try:
-        return ready_file(home).read_text(encoding="utf-8").strip() == str(pid)
+        said = ready_file(home).read_text(encoding="utf-8").strip()
     except OSError:
-        return False
+        return None
+    return int(said) if said.isdecimal() else None

@@ -226,16 +226,24 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def port_holder(port: int) -> str | None:
-    """Who listens on `port`, for a message; None: no process that can be seen."""
-    try:
+def listener(port: int) -> int | None:
+    """Process id of who listens on `port`; None: no process that can be seen."""
+    with contextlib.suppress(psutil.Error, OSError):  # other users' sockets may be hidden from us
         for connection in psutil.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-                process = psutil.Process(connection.pid)
-                return f"pid {process.pid} ({' '.join(process.cmdline())[:100] or process.name()})"
-    except (psutil.Error, OSError):  # other users' sockets may be hidden from us
-        pass
+                return int(connection.pid)
     return None
+
+
+def port_holder(port: int) -> str | None:
+    """Who listens on `port`, for a message; None: no process that can be seen."""
+    if (pid := listener(port)) is None:
+        return None
+    try:
+        process = psutil.Process(pid)
+        return f"pid {pid} ({' '.join(process.cmdline())[:100] or process.name()})"
+    except (psutil.Error, OSError):
+        return None
 
 
 def how_it_ended(code: int) -> str:

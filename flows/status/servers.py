@@ -8,15 +8,20 @@ from typing import Literal
 
 from configs.addresses.web_url import shown
 from configs.settings import Settings
-from flows.servers.environment import SERVICE
 from flows.servers.own_prefect import wrong_address
 from flows.stack import probes, state
 from flows.stack.errors import OWN_SERVERS
 from flows.stack.specs import POSTGRES, servers
+from flows.status.elsewhere import run_elsewhere, started_by_itself
 from store.database.connection import address, connect, database_url
 from store.database.embedded import EmbeddedPostgres
 from store.database.faults import FAULTS, READ_ONLY, sentence
+from store.service_workers import living_workers
 from store.supervision import read_supervision
+
+State = Literal["up", "starting", "down", "elsewhere"]
+"""`elsewhere`: other homes on the same database run it, and this one does not."""
+FINE = ("up", "elsewhere")
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class ServerStatus:
     """One server."""
 
     name: str
-    state: Literal["up", "starting", "down"]
+    state: State
     ours: bool
     """Whether `ratchet up` starts it."""
     address: str | None
@@ -35,8 +40,8 @@ class ServerStatus:
 
     @property
     def does_all(self) -> bool:
-        """Whether it is up, and not a database in which nothing can be stored."""
-        return self.state == "up" and self.trouble != READ_ONLY
+        """Whether it is up, here or elsewhere, and not a database in which nothing can be stored."""
+        return self.state in FINE and self.trouble != READ_ONLY
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,17 @@ def read_servers(settings: Settings) -> tuple[ServerStatus, ...]:
     statuses = [_database(settings)]
     supervision = read_supervision(settings.home)
     troubles = {} if supervision is None or not supervision.is_alive() else supervision.troubles()
+    elsewhere = run_elsewhere(settings) if statuses[0].state == "up" else {}
     for server in servers(settings):
         process = runs.get(server.name)
         pid = None if process is None else process.pid
         healthy = pid is not None and server.healthy(pid)
-        if pid is None and server.name == SERVICE:  # as `python -m service.run` starts it beside others
-            pid = probes.own_service(settings)
+        if pid is None:
+            pid = started_by_itself(settings, server)
             healthy = pid is not None
+        if pid is None and server.name in elsewhere:
+            statuses.append(ServerStatus(server.name, "elsewhere", True, elsewhere[server.name], None))
+            continue
         where = _address(settings, server.name)
         statuses.append(
             ServerStatus(server.name, "up" if healthy else "starting" if pid else "down", True, where, pid)
@@ -117,11 +126,11 @@ def server_problems(
     settings: Settings, statuses: tuple[ServerStatus, ...], watching: Watching | None
 ) -> list[str]:
     """What is wrong with the servers, a sentence each, and what to do."""
-    up = {server.name for server in statuses if server.state == "up"}
+    fine = {server.name for server in statuses if server.state in FINE}
     problems = [
-        f"{name} does not answer" + _advice(statuses, name, watching)
+        f"{name} does not answer" + _advice(settings, statuses, name, watching)
         for name in (POSTGRES, "mlflow", "prefect", "worker", "service")
-        if name not in up and not _says_why(statuses, name)
+        if name not in fine and not _says_why(statuses, name)
     ]
     problems += [f"{one.name}: {one.trouble}" for one in statuses if one.trouble]
     if watching is None and state.running(settings.home):
@@ -138,8 +147,15 @@ def _says_why(statuses: tuple[ServerStatus, ...], name: str) -> bool:
     )
 
 
-def _advice(statuses: tuple[ServerStatus, ...], name: str, watching: Watching | None) -> str:
+def _advice(
+    settings: Settings, statuses: tuple[ServerStatus, ...], name: str, watching: Watching | None
+) -> str:
     """What to do about a server that does not answer."""
     if not any(server.ours for server in statuses if server.name == name):
         return f"; {OWN_SERVERS[name]} names it" if name in OWN_SERVERS else ""
-    return "; `ratchet up` starts it" if watching is None else "; it is being started again"
+    if watching is not None:
+        return "; it is being started again"
+    alone = bool(living_workers(settings.home)) and not state.running(settings.home)
+    if name == "mlflow" and alone:  # of a home that only serves, where `ratchet up` would start all
+        return "; `python -m flows.servers.mlflow` starts it, or MLFLOW_TRACKING_URI names another's"
+    return "; `ratchet up` starts it"

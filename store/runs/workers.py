@@ -94,6 +94,11 @@ def has_worker(conn: psycopg.Connection[Any]) -> bool:
     return bool(row[0])
 
 
+def worker_address(conn: psycopg.Connection[Any]) -> str | None:
+    """The address that a worker is connected from, of a pooler where there is one; None: no worker is."""
+    return _address(conn, f"{_HELD} SELECT pid FROM held WHERE key = {_KEY}", ())
+
+
 def has_other_worker(conn: psycopg.Connection[Any], mark: WorkerMark) -> bool:
     """Whether a worker is connected that is another process than the one of this mark."""
     row = conn.execute(
