@@ -1,1 +1,1 @@
-"""What is asked before anything runs, by processes of their own: use cases, and the variables of tools."""
+"""What is asked of use cases, and of the variables of tools, as they come to serve; some by own processes."""

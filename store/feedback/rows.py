@@ -88,6 +88,12 @@ def _count_all(conn: psycopg.Connection[Any], use_case: str) -> int:
     return 0 if row is None else int(row[0])
 
 
+def count_by_label(conn: psycopg.Connection[Any], use_case: str) -> dict[str, int]:
+    """Stored label -> how many rows have it; many labels of one row are one text."""
+    query = "SELECT label, count(*) FROM feedback WHERE use_case = %s GROUP BY label"
+    return {label: int(rows) for label, rows in conn.execute(query, (use_case,))}
+
+
 def count_superseded(conn: psycopg.Connection[Any], use_case: str) -> int:
     """How often a row was something else before: it was corrected, taken back or given a new number."""
     row = conn.execute("SELECT count(*) FROM feedback_correction WHERE use_case = %s", (use_case,)).fetchone()

@@ -272,7 +272,9 @@ def test_use_cases_that_are_new_or_gone_are_taken_up(up: Installation) -> None:
 
     file.unlink()
     done = up.run("ratchet", "reload", "--json")
-    assert json.loads(done.stdout) == {"new": [], "changed": [], "gone": ["nuts"]}, done.stderr
+    assert json.loads(done.stdout) == {"new": [], "changed": [], "gone": ["nuts"], "warnings": {}}, (
+        done.stderr
+    )
     assert up.ask(up.ports[0], "/health")["use_cases"].keys() == {"fruit"}
     listed = up.ask(up.ports[2], "/api/deployments/filter", {})
     assert "nuts-retrain" not in {one["name"] for one in listed}

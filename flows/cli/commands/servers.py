@@ -19,7 +19,15 @@ from configs.settings import CHECKOUT
 from flows.cli.terminal.arguments import Json, OptionalName
 from flows.cli.terminal.global_options import settings_here
 from flows.cli.terminal.output import facts, print_json, progress_console, result_console, styled
-from flows.cli.terminal.taking_up import bring_in, make_first_models, say, tell_dropped, tell_serving
+from flows.cli.terminal.taking_up import (
+    bring_in,
+    make_first_models,
+    say,
+    tell_dropped,
+    tell_labels_left,
+    tell_serving,
+    to_take_up,
+)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
@@ -50,6 +58,7 @@ def up(
     goes_on = NAMES not in os.environ
     settings = settings_here()
     tell_dropped(settings)
+    changed = to_take_up(settings)
     _end_like_ctrl_c()
     progress = progress_console()
     supervisor = Supervisor(settings, say)
@@ -64,6 +73,7 @@ def up(
         if watches:
             supervisor.start()
         started += bring_in(settings)
+        tell_labels_left(settings, changed)
         made = make_first_models(settings)
         _tell_addresses(settings, started, time.monotonic() - began, as_json=as_json)
         if not as_json:
@@ -107,9 +117,10 @@ def reload(as_json: Json = False) -> None:
         raise NotUp("the service", settings.service_url)
     tell_dropped(settings)
     changes = take_up(settings, say, always=True)
+    warnings = tell_labels_left(settings, (*changes.new, *changes.changed))
     made = make_first_models(settings)
     if as_json:
-        print_json(asdict(changes))
+        print_json({**asdict(changes), "warnings": warnings})
     else:
         result_console().print(f"Reloaded: {changes.describe()}")
         tell_serving(settings, made, goes_on=goes_on)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from configs.settings import Settings
@@ -38,6 +38,32 @@ def bring_in(settings: Settings) -> list[str]:
     waited_for = wait_until_up(settings, say) if state.read_supervisor(settings.home) else []
     take_up(settings, say)
     return waited_for
+
+
+def to_take_up(settings: Settings) -> tuple[str, ...]:
+    """Use cases that are new, or others than the home has served so far.
+
+    Raises:
+        ConfigError: a file is wrong.
+    """
+    from configs.served import read_use_cases
+    from flows.stack.reloading import compare, digests
+
+    changes = compare(read_use_cases(settings.home), digests(settings))
+    return (*changes.new, *changes.changed)
+
+
+def tell_labels_left(settings: Settings, names: Collection[str]) -> dict[str, str]:
+    """Name labels of these use cases that are none of their classes any more; returns what was said.
+
+    A class that was renamed by mistake looks like one that was left out and another that is new.
+    """
+    from flows.beforehand.stored_labels import told_of_labels
+
+    told = told_of_labels(settings, names)
+    for name, problem in told.items():
+        progress_console().print(styled(f"  {name:<9}"), styled(f"warning: {problem}", "yellow"))
+    return told
 
 
 def make_first_models(settings: Settings) -> dict[str, dict[str, Any]]:
