@@ -23,6 +23,9 @@ from features.records.arrow.file_columns import columns_read, needed_columns, re
 from features.records.contract import Columns, LabelContract, RecordContract, concat, take
 from features.records.fields import Notes
 from features.records.ids import read_id, read_source
+from features.records.spellings import word_of
+
+_PLAIN_ID = "id"
 
 
 @dataclass(frozen=True)
@@ -253,17 +256,61 @@ def _reasons_of(batches: Sequence[Batch]) -> dict[int, str]:
     return reasons
 
 
+@dataclass(frozen=True)
+class LabelledFile:
+    """All valid rows of a file, in its order."""
+
+    columns: Columns
+    labels: list[str]
+    refused: int
+    """Rows that could not be used."""
+    id_column: str | None = None
+    """What tells rows apart: the column of `record.id_column`, else `id`; None: the file has neither."""
+    ids: Sequence[str] = ()
+    """What stands there in each row; empty where a row has none, or the file has no such column."""
+
+
+def read_labelled_file(use_case: UseCase, path: Path) -> LabelledFile:
+    """All valid rows of a file with their labels and ids.
+
+    Raises:
+        SourceError: the file cannot be read or lacks columns.
+    """
+    reader = RowReader(use_case)
+    parts: list[LabelledRows] = []
+    ids: list[str] = []
+    name = use_case.record.id_column
+    with closing(open_source(path, layout_of(use_case))) as source:
+        reader.require_columns(source)
+        for batch in source.batches:
+            part = reader.read(batch)
+            parts.append(part)
+            if use_case.record.id_column is None and (_PLAIN_ID in batch.table.column_names):
+                name = _PLAIN_ID
+            if name is not None:
+                ids += _ids_of(batch, name, part.lines)
+    if not parts:
+        return LabelledFile(reader.contract.empty(), [], 0)
+    labels = [label for part in parts for label in part.labels]
+    ids = (
+        [""] * (len(labels) - len(ids)) + ids if name is not None else []
+    )  # batches before had no such column
+    refused = sum(len(part.refused) for part in parts)
+    return LabelledFile(concat([part.columns for part in parts]), labels, refused, name, ids)
+
+
+def _ids_of(batch: Batch, column: str, lines: np.ndarray[Any, np.dtype[np.int64]]) -> list[str]:
+    """What stands in a column in the rows of these lines, as an id is written where it can be one."""
+    values = read_values(batch.table, column, batch.mixed)
+    return ["" if (value := values[row]) is None else word_of(value) or str(value)
+            for row in np.searchsorted(batch.lines, lines).tolist()]  # fmt: skip
+
+
 def read_labelled(use_case: UseCase, path: Path) -> tuple[Columns, list[str], int]:
     """All valid rows of a file with their labels, and how many rows were refused.
 
     Raises:
         SourceError: the file cannot be read or lacks columns.
     """
-    reader = RowReader(use_case)
-    with closing(open_source(path, layout_of(use_case))) as source:
-        reader.require_columns(source)
-        parts = [reader.read(batch) for batch in source.batches]
-    if not parts:
-        return reader.contract.empty(), [], 0
-    labels = [label for part in parts for label in part.labels]
-    return concat([part.columns for part in parts]), labels, sum(len(part.refused) for part in parts)
+    read = read_labelled_file(use_case, path)
+    return read.columns, read.labels, read.refused

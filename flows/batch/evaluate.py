@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from configs.schema import UseCase
 from configs.security.umask import copy_for_user, user_umask
 from configs.settings import Settings
 from features.errors import SourceError
-from features.files.labelled_rows import read_labelled
+from features.files.labelled_rows import read_labelled_file
 from features.files.spreadsheets import harmless
 from features.pretrained.keeping import vectors_kept
 from features.records.contract import Columns, take
@@ -31,6 +31,9 @@ from models.versions.checkpoint_model import load_checkpoint
 from models.versions.predictor import Answers, Predictor
 from store.snapshots.restoring import open_snapshot
 from store.snapshots.uses import HOLDOUT
+
+ANSWERED = ("row", "label", "answer", "score")
+"""Columns of `predictions.csv`, beside which the rows' own ids have one."""
 
 
 class Answering(Protocol):
@@ -93,6 +96,9 @@ class _Rows:
     labels: list[str]
     source: str
     refused: int = 0
+    id_column: str | None = None
+    ids: Sequence[str] = ()
+    """One a row where there is such a column."""
 
 
 def evaluate(
@@ -112,7 +118,8 @@ def evaluate(
         checkpoint: of a training, as a file or its folder.
         data: a labelled file; default: the rows held out when it was trained.
         sample_count: judge on this many of the rows, drawn with the configured seed.
-        output_dir: gets `scores.json` and `predictions.csv`, which may be opened in a spreadsheet.
+        output_dir: gets `scores.json` and `predictions.csv`, which may be opened in a spreadsheet and has the
+            rows' own ids where they have some.
 
     Raises:
         NoProduction: there is no production, and nothing else was named.
@@ -131,7 +138,7 @@ def evaluate(
     evaluation = _score(context.use_case, subject, rows, answers)
     if output_dir is not None:
         with user_umask():
-            _write(output_dir, evaluation, rows.labels, answers)
+            _write(output_dir, evaluation, rows, answers)
     return evaluation
 
 
@@ -178,8 +185,8 @@ def _score(use_case: UseCase, subject: _Subject, rows: _Rows, answers: Answers) 
 
 
 def _read_file(context: LoopContext, data: Path) -> _Rows:
-    columns, labels, refused = read_labelled(context.use_case, data)
-    return _Rows(columns, labels, str(data), refused)
+    read = read_labelled_file(context.use_case, data)
+    return _Rows(read.columns, read.labels, str(data), read.refused, read.id_column, read.ids)
 
 
 def _held_out(context: LoopContext, digest: str | None) -> _Rows:
@@ -187,7 +194,10 @@ def _held_out(context: LoopContext, digest: str | None) -> _Rows:
         raise SourceError("nothing says which rows were held out; name a file with `--data`")
     with context.connect() as conn:
         frame = open_snapshot(conn, context.use_case, context.settings.home, digest, use=HOLDOUT)
-    return _Rows(frame.columns, [str(label) for label in frame.labels], "holdout")
+    own = [name[2:] if name.startswith("i:") else "" for name in map(str, frame.identities)]
+    id_column = (context.use_case.record.id_column or "id") if any(own) else None
+    labels = [str(label) for label in frame.labels]
+    return _Rows(frame.columns, labels, "holdout", id_column=id_column, ids=own if id_column else ())
 
 
 def _sample(rows: _Rows, count: int | None, seed: int) -> _Rows:
@@ -195,18 +205,25 @@ def _sample(rows: _Rows, count: int | None, seed: int) -> _Rows:
         return rows
     chosen = np.sort(np.random.default_rng(seed).choice(len(rows.labels), count, replace=False))
     labels = [rows.labels[row] for row in chosen.tolist()]
-    return _Rows(take(rows.columns, chosen), labels, rows.source, rows.refused)
+    ids = [rows.ids[row] for row in chosen.tolist()] if rows.id_column is not None else ()
+    return replace(rows, columns=take(rows.columns, chosen), labels=labels, ids=ids)
 
 
-def _write(folder: Path, evaluation: Evaluation, labels: Sequence[str], answers: Answers) -> None:
-    """The scores for programs, and each answer beside the truth."""
+def _write(folder: Path, evaluation: Evaluation, rows: _Rows, answers: Answers) -> None:
+    """The scores for programs, and each answer beside the truth, with the row's own id where it has one."""
     folder.mkdir(parents=True, exist_ok=True)
     document = json.dumps(evaluation.as_dict(), indent=2, ensure_ascii=False)
     (folder / "scores.json").write_text(document + "\n", encoding="utf-8")
     with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["row", "label", "answer", "score"])
-        table = zip(map(harmless, labels), map(harmless, answers.labels), answers.scores, strict=True)
+        texts: list[Sequence[str]] = [rows.labels, answers.labels]
+        header = list(ANSWERED)
+        if rows.id_column is not None:
+            texts.insert(0, rows.ids)
+            taken = rows.id_column in ANSWERED
+            header.insert(1, harmless(f"record_{rows.id_column}" if taken else rows.id_column))
+        writer.writerow(header)
+        table = zip(*(map(harmless, column) for column in texts), answers.scores, strict=True)
         writer.writerows((row, *values) for row, values in enumerate(table, start=1))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -161,6 +163,51 @@ def test_a_checkpoint_is_evaluated_with_scores_and_predictions(
     assert some.rows == 2
 
 
+@pytest.mark.parametrize(
+    ("configured", "column", "written"),
+    [
+        ("number", "number", "number"),
+        (None, "id", "id"),
+        ("row", "row", "record_row"),
+        (None, "number", None),
+    ],
+)
+def test_the_predictions_of_an_evaluation_have_the_ids_of_the_file(
+    configured: str | None, column: str, written: str | None, settings: Settings, tmp_path: Path
+) -> None:
+    path = settings.config_dirs[-1] / "moods.yaml"
+    if configured is not None:
+        path.write_text(CONFIG.replace("record: {", f"record: {{id_column: {configured}, "), encoding="utf-8")
+    train(load_use_case(path), tmp_path / "kept", tmp_path / "a")
+    data = tmp_path / "moods.csv"
+    lines = [
+        f"text,label,{column}",
+        "sun song,glad,=1+1",
+        "cake,tired,007",
+        "rain loss,sad,12",
+        "grey,sad,x y",
+    ]
+    data.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    evaluate(settings, "moods", checkpoint=tmp_path / "kept", data=data, output_dir=tmp_path / "out")
+    rows = list(csv.reader((tmp_path / "out" / "predictions.csv").read_text("utf-8").splitlines()))
+    if written is None:
+        assert rows[0] == ["row", "label", "answer", "score"]
+        return
+    assert rows[0] == ["row", written, "label", "answer", "score"]
+    assert [row[:3] for row in rows[1:]] == [["1", "'=1+1", "glad"], ["2", "12", "sad"], ["3", "x y", "sad"]]
+    evaluate(
+        settings,
+        "moods",
+        checkpoint=tmp_path / "kept",
+        data=data,
+        output_dir=tmp_path / "out",
+        sample_count=2,
+    )
+    some = list(csv.reader((tmp_path / "out" / "predictions.csv").read_text("utf-8").splitlines()))
+    told = {row[1]: row[2] for row in rows[1:]}
+    assert all(told[row[1]] == row[2] for row in some[1:])
+
+
 def test_classes_are_no_formulas_in_the_predictions_of_an_evaluation(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -193,3 +240,29 @@ def test_a_checkpoint_of_more_epochs_than_are_asked_for_is_not_taken_up(
     asked = planned_challengers(use_case, "retrain", RunOptions(epochs=2), production=None)
     made = train(use_case, folder, tmp_path / "b", challenger=asked[0])
     assert [epoch for epoch, _ in made.curve] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("identities", "header"),
+    [(["i:007", "h:ab", "i:p:1"], ["row", "id", "label", "answer", "score"]),
+     (["h:ab", "p:1", "h:cd"], ["row", "label", "answer", "score"])],
+)  # fmt: skip
+def test_held_out_rows_have_the_ids_that_they_came_with(
+    identities: list[str],
+    header: list[str],
+    settings: Settings,
+    use_case: UseCase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "kept"
+    train(use_case, folder, tmp_path / "a")
+    texts = np.array(["sun song", "rain", "grey"], dtype=object)
+    labels = np.array(["glad", "sad", "sad"], dtype=object)
+    held = SimpleNamespace(columns={"text": texts}, labels=labels, identities=np.array(identities, object))
+    monkeypatch.setattr("flows.batch.evaluate.open_snapshot", lambda *_args, **_named: held)
+    monkeypatch.setattr("flows.context.LoopContext.connect", lambda _self: nullcontext())
+    evaluate(settings, "moods", checkpoint=folder, output_dir=tmp_path / "out")
+    rows = list(csv.reader((tmp_path / "out" / "predictions.csv").read_text("utf-8").splitlines()))
+    assert rows[0] == header
+    assert "id" not in header or [row[1] for row in rows[1:]] == ["007", "", "p:1"]
