@@ -6,7 +6,7 @@ were made under an earlier rule are still read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -23,19 +23,24 @@ class Abilities:
     """Whether it learns from rows that come in batches and are not all in memory."""
     terms: bool = False
     """Whether records of kind `mixed` reach it with their texts as weighted terms, not as buckets."""
+    epochs: tuple[str, ...] = ()
+    """Fits (`full`, `warm`) whose epochs can be chosen."""
 
+
+BOTH = ("full", "warm")
+"""Kinds of fits."""
 
 PIXELS = ("keras_cnn", "keras_resnet")
 """Estimators that learn from pictures as pixels alone, and not from vectors."""
 
 ABILITIES: Mapping[str, Abilities] = {
-    "keras_cnn": Abilities(("image",), multilabel=False, warm=True, batches=True),
-    "keras_resnet": Abilities(("image",), multilabel=False, warm=True, batches=True),
+    "keras_cnn": Abilities(("image",), multilabel=False, warm=True, batches=True, epochs=BOTH),
+    "keras_resnet": Abilities(("image",), multilabel=False, warm=True, batches=True, epochs=BOTH),
     "catboost": Abilities(("tabular", "mixed"), multilabel=False, warm=True),
     "logistic": Abilities(("tabular", "mixed", "image", "text"), multilabel=False, warm=False),
-    "linear_text": Abilities(("text",), multilabel=True, warm=True),
-    "keras_mixed": Abilities(("mixed", "tabular"), multilabel=True, warm=True, batches=True),
-    "catboost_mixed": Abilities(("mixed",), multilabel=True, warm=True, terms=True),
+    "linear_text": Abilities(("text",), multilabel=True, warm=True, epochs=BOTH),
+    "keras_mixed": Abilities(("mixed", "tabular"), multilabel=True, warm=True, batches=True, epochs=BOTH),
+    "catboost_mixed": Abilities(("mixed",), multilabel=True, warm=True, terms=True, epochs=("warm",)),
     "logistic_batches": Abilities(("tabular", "mixed", "image"), multilabel=False, warm=False, batches=True),
     "xgboost": Abilities(("tabular", "mixed"), multilabel=False, warm=False, batches=True),
     "sklearn": Abilities(("tabular", "mixed", "image", "text"), multilabel=True, warm=True),
@@ -68,6 +73,19 @@ def estimator_problem(estimator: str, kind: str | None, task: str, warm: Sequenc
             f"from production; use fit full, or {_either([name for name in others if ABILITIES[name].warm])}"
         )
     return None
+
+
+def epochs_problem(estimator: str, fits: Collection[str]) -> str | None:
+    """Why a run cannot be asked for epochs, if so; unknown names are not judged.
+
+    Args:
+        fits: those of the challengers that the estimator makes.
+    """
+    able = ABILITIES.get(estimator)
+    if able is None or (able.epochs and set(fits) <= set(able.epochs)):
+        return None
+    with_epochs = [name for name, one in ABILITIES.items() if "full" in one.epochs]
+    return f"model.estimator {estimator} has no epochs; those that have: {', '.join(with_epochs)}"
 
 
 def learns_from_terms(estimator: str) -> bool:

@@ -14,9 +14,12 @@ from typing import Any, cast
 
 from configs.loading import load_selected
 from configs.run_options import RunOptions
+from configs.schema import UseCase
 from configs.settings import Settings
 from flows.retrain.held_run import claim_run
-from models.errors import RunFailed, TrainingStopped
+from flows.retrain.training.plan import planned_challengers
+from models.errors import ModelError, NotConfigurable, RunFailed, TrainingStopped
+from models.estimators.catalogue import make_estimator
 from models.laws.configured import ensure_learnable
 from store.database.connection import connect, database_url
 from store.errors import RunBusy
@@ -42,12 +45,16 @@ def retrain_now(
         on_progress: called now and then with what the run says of itself.
 
     Raises:
-        NotConfigurable: its estimator cannot learn what the configuration says; nothing was started.
+        NotConfigurable: its estimator cannot learn what the configuration says, or has no epochs where the
+            options name some; nothing was started.
         RunBusy: a run of the use case is under way.
         TrainingStopped: somebody stopped it.
         Exception: whatever made the run fail.
     """
-    ensure_learnable(load_selected(settings.config_dirs, [use_case]).values())
+    described = load_selected(settings.config_dirs, [use_case])[use_case]
+    ensure_learnable([described])
+    if options is not None and options.epochs is not None:
+        _ensure_epochs(described, kind, options)
     from flows.loop import retrain
 
     url = database_url(settings)
@@ -63,6 +70,18 @@ def retrain_now(
             holder = active_run(conn, use_case)
         raise RunBusy(use_case, holder.id if holder else "that has just ended")
     return cast("dict[str, Any]", result)
+
+
+def _ensure_epochs(use_case: UseCase, kind: Kind, options: RunOptions) -> None:
+    """Refuse epochs that an estimator does not take, also one of another package."""
+    if (problem := use_case.epochs_problem()) is not None:
+        raise NotConfigurable(use_case.name, f"got {options.epochs} epochs, but {problem}")
+    for challenger in planned_challengers(use_case, kind, options, production=None):
+        model = use_case.for_challenger(challenger).model
+        try:
+            make_estimator(model.estimator, {**model.params, **challenger.params})
+        except ModelError as error:
+            raise NotConfigurable(use_case.name, f"got {options.epochs} epochs: {error}") from error
 
 
 def retrain_on_worker(

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from configs.combinations import epochs_problem
 from configs.compute.address import read_compute
 from configs.schema.base import Frozen, Identifier
 from configs.schema.data import DataConfig, DemoConfig
@@ -71,6 +72,12 @@ class UseCase(Frozen):
         """Challengers that may become production."""
         links = self.link_challengers
         return tuple(one for one in self.training.challengers if one not in links)
+
+    def epochs_problem(self) -> str | None:
+        """Why a run of it cannot be asked for epochs, if so; classes of other packages are not judged."""
+        estimator = self.model.estimator
+        own = (one for one in self.training.challengers if (one.model or self.model).estimator == estimator)
+        return epochs_problem(estimator, {one.fit for one in own})
 
     def for_challenger(self, challenger: ChallengerConfig) -> UseCase:
         """The configuration that a challenger learns by: with its own model and features, if it has any."""

@@ -32,7 +32,7 @@ def control_handlers(parts: Parts, name: str) -> dict[str, tuple[str, Handler]]:
     """Path below `/v1/{use_case}/` to method and handler."""
     database, threads = parts.database, parts.threads
     return {
-        "retrain": ("POST", _retrain(database, threads, name)),
+        "retrain": ("POST", _retrain(database, threads, parts.use_cases[name])),
         "retrain/stop": ("POST", _stop(database, threads, name)),
         "retrain/status": ("GET", _status(database, threads, parts.use_cases[name], parts.slots[name])),
         "retrain/progress": ("GET", _progress(database, threads, parts.streams, name)),
@@ -47,10 +47,10 @@ def accepted(name: str, answer: object) -> Reply:
     return Reply(202, orjson.dumps(answer), [(b"location", f"/v1/{name}/retrain/status".encode())])
 
 
-def _retrain(database: Database, threads: ThreadPool, name: str) -> Handler:
+def _retrain(database: Database, threads: ThreadPool, use_case: UseCase) -> Handler:
     async def handle(scope: Scope, receive: Receive) -> Reply:
         body = await read_body(scope, receive, MAX_BODY)
-        return accepted(name, await threads.run(retraining.start_retrain, database, name, body))
+        return accepted(use_case.name, await threads.run(retraining.start_retrain, database, use_case, body))
 
     return handle
 

@@ -26,7 +26,7 @@ from models.retraining.backlog import ProductionFacts, Standing, decide, standin
 from models.retraining.triggers import RetrainDecision
 from service.answers.options import read_options
 from service.answers.slot import ServedVersion, Slot
-from service.errors import Busy, NoRun, NotRunning
+from service.errors import Busy, Invalid, NoRun, NotRunning
 from service.state.addresses import Addresses
 from service.storage.database import Database
 from store.drift.checks import DriftCheck, last_check
@@ -48,7 +48,7 @@ MOST_RUNS = 500
 """Default and maximum of `limit` in the history."""
 
 
-def start_retrain(database: Database, use_case: str, body: bytes) -> dict[str, Any]:
+def start_retrain(database: Database, use_case: UseCase, body: bytes) -> dict[str, Any]:
     """Request a retrain; the request is durable when this returns.
 
     Args:
@@ -62,13 +62,16 @@ def start_retrain(database: Database, use_case: str, body: bytes) -> dict[str, A
         Invalid, NotJson: the options cannot be used.
         DatabaseAway: nothing was requested.
     """
-    options = read_options(body, RunRequest).model_dump(exclude_defaults=True)
+    asked = read_options(body, RunRequest)
+    if asked.epochs is not None and (problem := use_case.epochs_problem()) is not None:
+        raise Invalid(f"option 'epochs': got {asked.epochs}, but {problem}")
+    name, options = use_case.name, asked.model_dump(exclude_defaults=True)
     try:
         run_id = database.run(
-            lambda conn: request_run(conn, use_case, "retrain", TRIGGER, runner="worker", options=options)
+            lambda conn: request_run(conn, name, "retrain", TRIGGER, runner="worker", options=options)
         )
     except RunBusy as busy:
-        raise Busy(use_case, busy.running_id) from busy
+        raise Busy(name, busy.running_id) from busy
     return await_taken(database, run_id)
 
 

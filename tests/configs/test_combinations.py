@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from configs.combinations import ABILITIES
+from configs.combinations import ABILITIES, epochs_problem
 from configs.errors import ConfigError
 from configs.loading import parse_use_case
-from models.estimators.catalogue import ESTIMATORS, estimator_class
+from models.errors import ModelError
+from models.estimators.catalogue import ESTIMATORS, estimator_class, make_estimator
 
 FIELDS: dict[str, list[dict[str, Any]]] = {
     "tabular": [{"name": "n", "type": "number"}],
@@ -112,3 +113,38 @@ def test_the_table_is_that_of_the_estimators() -> None:
         estimator = estimator_class(name)
         assert able.multilabel == getattr(estimator, "multilabel", False), name
         assert able.warm == hasattr(estimator, "update"), name
+
+
+@pytest.mark.parametrize(("fit", "key"), [("full", "epochs"), ("warm", "update_epochs")])
+@pytest.mark.parametrize("estimator", ABILITIES)
+def test_those_with_epochs_are_those_that_take_them(estimator: str, fit: str, key: str) -> None:
+    params = {"class": "sklearn.linear_model.SGDClassifier"} if estimator == "sklearn" else {}
+    try:
+        make_estimator(estimator, {**params, key: 3})
+        takes = True
+    except ModelError:
+        takes = False
+    assert (fit in ABILITIES[estimator].epochs) is takes
+
+
+@pytest.mark.parametrize(
+    ("estimator", "fits", "told"),
+    [
+        ("linear_text", ["full", "warm"], None),
+        ("catboost_mixed", ["warm"], None),
+        (
+            "catboost_mixed",
+            ["full", "warm"],
+            "model.estimator catboost_mixed has no epochs; those that have: ",
+        ),
+        (
+            "catboost",
+            [],
+            "model.estimator catboost has no epochs; those that have: keras_cnn, keras_resnet, ",
+        ),
+        ("mypackage.models:Net", ["full"], None),
+    ],
+)
+def test_epochs_are_asked_of_those_that_have_some(estimator: str, fits: list[str], told: str | None) -> None:
+    problem = epochs_problem(estimator, fits)
+    assert problem is None if told is None else (problem or "").startswith(told)

@@ -10,7 +10,12 @@ import typer
 
 from flows.cli.commands.labels.shown import print_reasons
 from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.global_options import connected_settings, input_errors, named_use_case
+from flows.cli.terminal.global_options import (
+    connected_settings,
+    input_errors,
+    named_use_case,
+    recalled_settings,
+)
 from flows.cli.terminal.opening import BEGINS_ANEW, STORED_ONCE, repeatable
 from flows.cli.terminal.output import apart, facts, print_json, result_console, styled, table
 from flows.cli.terminal.words import many
@@ -50,6 +55,8 @@ def retrain(
 
     Example: [bold]ratchet retrain mails --data customers.csv[/bold]
     """
+    if epochs is not None:
+        _ensure_epochs(named_use_case(recalled_settings(), use_case), epochs)
     settings = connected_settings(use_case)
     config = named_use_case(settings, use_case)
     from configs.run_options import RunOptions
@@ -63,6 +70,12 @@ def retrain(
     if data is not None:
         _store(settings, config, data)
     _run(settings, use_case, "retrain", options, as_json)
+
+
+def _ensure_epochs(use_case: UseCase, epochs: int) -> None:
+    """Refuse them where the estimator has none, whatever is down."""
+    if (problem := use_case.epochs_problem()) is not None:
+        raise typer.BadParameter(f"got {epochs}, but {problem}", param_hint="--epochs")
 
 
 def train(

@@ -69,9 +69,9 @@ def test_a_verdict_of_an_earlier_release_on_chosen_labels_is_told(
 
 
 def test_a_retrain_is_a_row_before_it_is_answered(service: Service, conn: psycopg.Connection) -> None:
-    answer = service.post(BASE, {"epochs": 3})
+    answer = service.post("/v1/digits/retrain", {"epochs": 3})
     assert answer.status_code == 202
-    assert answer.headers["location"] == f"{BASE}/status"
+    assert answer.headers["location"] == "/v1/digits/retrain/status"
     run = find_run(conn, answer.json()["run_id"])
     assert run is not None
     assert (answer.json()["status"], run.status, run.kind, run.trigger) == (
@@ -120,6 +120,11 @@ def test_whoever_started_a_run_a_second_is_refused_with_its_id(
     ("body", "named"),
     [
         ({"epochs": 0}, "option 'epochs': got 0; allowed: greater than 0"),
+        (
+            {"epochs": 3},
+            "option 'epochs': got 3, but model.estimator catboost has no epochs; those that have: keras_cnn, "
+            "keras_resnet, linear_text, keras_mixed",
+        ),
         ({"epochs": "3"}, "option 'epochs': got '3'; allowed: a valid integer"),
         ({"nonsense": 1}, "unknown option 'nonsense'; allowed: one of epochs, sample_count, from_scratch"),
         ({"epoch": 1}, "epochs, sample_count, from_scratch (is 'epochs' meant?)"),
