@@ -11,6 +11,9 @@ from configs.errors import ConfigError
 from configs.schema import CanaryConfig, UseCase
 from configs.schema.base import describe_share
 
+BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+"""How each bound of a number is said."""
+
 
 def configured(use_case: UseCase, asked: Mapping[str, Any]) -> CanaryConfig:
     """The configuration of one canary.
@@ -26,9 +29,22 @@ def configured(use_case: UseCase, asked: Mapping[str, Any]) -> CanaryConfig:
         config = CanaryConfig.model_validate({**base.model_dump(), **asked})
     except ValidationError as error:
         first = error.errors()[0]
-        told = f"{first['loc'][0]}: got {first['input']!r}; {first['msg']}{describe_share(first)}"
+        key = str(first["loc"][0])
+        allowed = _bounds_of(key) or first["msg"].removeprefix("Input should be ")
+        told = f"{key}: got {first['input']!r}; allowed: {allowed}{describe_share(first)}"
         raise ConfigError(told) from error
     names = [field.name for field in use_case.record.fields]
     if config.key is not None and config.key not in names:
         raise ConfigError(f"key: {use_case.describe_unknown_key(config.key)}")
     return config
+
+
+def _bounds_of(key: str) -> str:
+    """What a number may be, in words; empty where that is not said of it alone."""
+    bounds = CanaryConfig.model_fields[key].metadata
+    return ", ".join(
+        f"{word} {value:g}"
+        for one in bounds
+        for name, word in BOUNDS.items()
+        if (value := getattr(one, name, None)) is not None
+    )

@@ -38,7 +38,8 @@ def retrain(
         bool, typer.Option("--from-scratch", help="Continue neither from a checkpoint nor from production.")
     ] = False,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Epochs of every fit, for models that have them.")
+        int | None,
+        typer.Option("--epochs", min=1, max=10_000, help="Epochs of every fit, for models that have them."),
     ] = None,
     sample_count: Annotated[
         int | None, typer.Option("--sample-count", min=1, help="Learn from this many training rows, drawn.")

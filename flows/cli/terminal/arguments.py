@@ -15,8 +15,15 @@ OptionalName = Annotated[
     typer.Argument(metavar="[USE_CASE]", help="Name of a use case; default: all.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+MOST_VERSION = 2**31 - 1
+"""What the registry numbers versions up to."""
+MOST_ROWS = 1_000_000
+"""Rows that a list shows, at most."""
+MOST_DAYS = 36_500
+"""Days back from now that a command may be asked about."""
 Version = Annotated[
-    int | None, typer.Option("--version", min=1, help="A version number; default: production.")
+    int | None,
+    typer.Option("--version", min=1, max=MOST_VERSION, help="A version number; default: production."),
 ]
 
 

@@ -126,9 +126,23 @@ def _with_what_came(error: typer.BadParameter) -> str:
         return error.message
     problem = error.__cause__.errors()[0]
     came, message = repr(problem["input"]), error.message.removeprefix("Value error, ")
+    if (allowed := _number_allowed(error.param)) is not None:
+        return f"got {printable(came)}; allowed: {allowed}"
     if " is not one of " in message:
         return message.removesuffix(".") + meant(str(problem["input"]), _QUOTED.findall(message)[1:])
     return message if came in message else f"{message}; got {printable(came)}"
+
+
+def _number_allowed(parameter: Any) -> str | None:
+    """What an option or argument that is a number may be; None: it is none."""
+    described = getattr(parameter, "type_descriptor", None)
+    if described is None or described.annotation not in (int, float):
+        return None
+    from features.records.error_messages import bounds
+
+    given = described.parameter_info
+    noun = "a whole number" if described.annotation is int else "a number"
+    return noun + bounds(given.min, given.max)
 
 
 def recalled_settings() -> Settings:

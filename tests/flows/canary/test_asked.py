@@ -18,6 +18,12 @@ def test_a_share_in_percent_is_told_how_it_is_written() -> None:
         configured(PLANS, {"share": 10})
 
 
+def test_a_number_out_of_bounds_is_told_with_what_is_allowed() -> None:
+    with pytest.raises(ConfigError) as refused:
+        configured(PLANS, {"share": -1.0})
+    assert str(refused.value) == "share: got -1.0; allowed: above 0, at most 0.5"
+
+
 def test_a_key_that_is_no_field_is_told_with_the_nearest() -> None:
     with pytest.raises(
         ConfigError, match=r"key: got 'tenur'; allowed: the fields .* \(is 'tenure' meant\?\)"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.arguments import MOST_DAYS, MOST_ROWS, Json, Name
 from flows.cli.terminal.opening import ALL_OR_NOTHING, opened, repeatable
 from flows.cli.terminal.output import facts, print_json, result_console, table
 
@@ -25,8 +25,12 @@ SHOWN_REASONS = 20
 
 def audits(
     use_case: Name,
-    days: Annotated[float, typer.Option("--days", min=0, help="Of the last so many days.")] = 30.0,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most answers, the newest.")] = 1000,
+    days: Annotated[
+        float, typer.Option("--days", min=0, max=MOST_DAYS, help="Of the last so many days.")
+    ] = 30.0,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=MOST_ROWS, help="Most answers, the newest.")
+    ] = 1000,
     target: Annotated[
         Path | None,
         typer.Option("--csv", dir_okay=False, help="Write them to this CSV file, to be filled in."),

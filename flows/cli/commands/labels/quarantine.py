@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.commands.labels.shown import print_reasons
-from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.arguments import MOST_DAYS, MOST_ROWS, Json, Name
 from flows.cli.terminal.asking import confirm
 from flows.cli.terminal.opening import GOES_ON, opened, repeatable
 from flows.cli.terminal.output import facts, print_json, result_console, table
@@ -38,7 +38,7 @@ def list_rows(
     rows: Annotated[bool, typer.Option("--rows", help="Show the rows too.")] = False,
     reason: Reason = None,
     source: Source = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows that --rows shows.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_ROWS, help="Rows that --rows shows.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Say why rows are in quarantine: each reason, how many rows have it, and a few examples.
@@ -135,7 +135,8 @@ def drop(
     reason: Reason = None,
     source: Source = None,
     older_than: Annotated[
-        float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Rows refused before.")
+        float | None,
+        typer.Option("--older-than", metavar="DAYS", min=0, max=MOST_DAYS, help="Rows refused before."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,

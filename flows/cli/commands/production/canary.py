@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.terminal.arguments import Json, Name
-from flows.cli.terminal.global_options import connected_settings, named_use_case
+from configs.errors import ConfigError
+from flows.cli.terminal.arguments import MOST_VERSION, Json, Name
+from flows.cli.terminal.global_options import connected_settings, named_use_case, recalled_settings
 from flows.cli.terminal.output import print_json, result_console
 from flows.cli.terminal.person import person
 
@@ -48,7 +49,7 @@ def show(use_case: Name, as_json: Json = False) -> None:
 
 def start(
     use_case: Name,
-    version: Annotated[int, typer.Argument(min=1, help="Number of a version.")],
+    version: Annotated[int, typer.Argument(min=1, max=MOST_VERSION, help="Number of a version.")],
     share: Annotated[
         float | None, typer.Option("--share", metavar="SHARE", help="Of the keys: above 0, at most 0.5.")
     ] = None,
@@ -71,9 +72,16 @@ def start(
     from models.canary.moves import begin_canary
     from models.canary.standing import canary_facts
 
-    asked = {"share": share, "key": key, "labels": labels, "hours": hours}
-    with _opened(use_case) as (conn, registry, config):
-        tried = configured(config, {name: value for name, value in asked.items() if value is not None})
+    given = {"share": share, "key": key, "labels": labels, "hours": hours}
+    asked = {name: value for name, value in given.items() if value is not None}
+    try:
+        tried = configured(named_use_case(recalled_settings(), use_case), asked)
+    except ConfigError as error:
+        name, _, problem = str(error).partition(": ")
+        if name not in asked:
+            raise
+        raise typer.BadParameter(problem, param_hint=f"'--{name}'") from error
+    with _opened(use_case) as (conn, registry, _config):
         begin_canary(
             conn, registry, use_case,
             version=version, against=None, config=tried, actor=person(), reason=reason, evidence={},

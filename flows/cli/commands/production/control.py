@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.arguments import MOST_VERSION, Json, Name
 from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
 from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import print_json, result_console
@@ -19,7 +19,9 @@ def rollback(
     use_case: Name,
     to: Annotated[
         int | None,
-        typer.Option("--to", min=1, metavar="V", help="A version; default: the one before."),
+        typer.Option(
+            "--to", min=1, max=MOST_VERSION, metavar="V", help="A version; default: the one before."
+        ),
     ] = None,
     reason: Reason = "asked for by a person",
     as_json: Json = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.terminal.arguments import Json, Name
+from flows.cli.terminal.arguments import MOST_ROWS, Json, Name
 from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import passages, plain, print_json, result_console
 from flows.cli.terminal.words import asked_by
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def ledger(
     use_case: Name,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most rows shown.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_ROWS, help="Most rows shown.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Show what moved production, or did not: from, to, when, who, and why; the newest first.
@@ -37,7 +37,7 @@ def ledger(
 
 def runs(
     use_case: Name,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most runs shown.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_ROWS, help="Most runs shown.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Show past retrains: when, what asked for it, how long, and what it came to; the newest first.

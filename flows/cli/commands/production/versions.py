@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.terminal.arguments import Json, Name, Version
+from flows.cli.terminal.arguments import MOST_VERSION, Json, Name, Version
 from flows.cli.terminal.global_options import connected_settings, named_use_case, settings_here
 from flows.cli.terminal.opening import opened
 from flows.cli.terminal.output import (
@@ -184,7 +184,7 @@ def shadow(
 
 def reproduce(
     use_case: Name,
-    version: Annotated[int, typer.Argument(min=1, help="Number of a version.")],
+    version: Annotated[int, typer.Argument(min=1, max=MOST_VERSION, help="Number of a version.")],
     tolerance: Annotated[
         float | None,
         typer.Option(

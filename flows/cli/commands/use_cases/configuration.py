@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 LAW_SECONDS = 300.0
 Seconds = Annotated[
     float,
-    typer.Option("--seconds", min=1, help="A class that takes longer over one law is held to hang."),
+    typer.Option(
+        "--seconds", min=1, max=86_400, help="A class that takes longer over one law is held to hang."
+    ),
 ]
 MARKS = {"kept": "ok", "broken": "BROKEN", "not for this": "-"}
 

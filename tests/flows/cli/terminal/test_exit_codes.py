@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
@@ -139,6 +141,57 @@ def test_wrong_input_ends_with_2(line: str) -> None:
 )  # fmt: skip
 def test_a_number_that_is_none_is_told_with_what_came(line: str, came: str) -> None:
     assert came in ratchet(line).stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("rollback loans --to 0", "'--to': got '0'; allowed: a whole number from 1 to 2147483647"),
+        ("rollback loans --to 9999999999", "'--to': got '9999999999'; allowed: a whole number from 1"),
+        ("ledger loans --limit 0", "'--limit': got '0'; allowed: a whole number from 1 to 1000000"),
+        ("runs loans --limit 2.5", "'--limit': got '2.5'; allowed: a whole number from 1 to 1000000"),
+        ("canary start loans 0", "'version': got '0'; allowed: a whole number from 1 to 2147483647"),
+        (
+            "canary start loans 3 --share 2",
+            "'--share': got 2.0; allowed: above 0, at most 0.5; it is a",
+        ),
+        ("canary start loans 3 --share nan", "'--share': got nan; allowed: above 0, at most 0.5"),
+        ("canary start loans 3 --hours 0", "'--hours': got 0.0; allowed: above 0, at most 8760"),
+        ("canary start loans 3 --share most", "'--share': got 'most'; allowed: a number"),
+        (
+            "quarantine drop loans --older-than -1",
+            "'--older-than': got '-1'; allowed: a number from 0 to",
+        ),
+        ("quarantine drop loans --older-than inf", "'--older-than': got 'inf'; allowed: a number from 0 to"),
+        ("audits loans --days inf", "'--days': got 'inf'; allowed: a number from 0 to 36500"),
+        ("replay loans --delay -1", "'--delay': got '-1'; allowed: a whole number, at least 0"),
+        ("retrain loans --epochs 20000", "'--epochs': got '20000'; allowed: a whole number from 1 to 10000"),
+        (
+            "check-estimator logistic --seconds inf",
+            "'--seconds': got 'inf'; allowed: a number from 1",
+        ),
+    ],
+)
+def test_a_number_out_of_bounds_is_told_with_what_came_and_what_is_allowed(line: str, told: str) -> None:
+    result = ratchet(line)
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2
+    assert told in said
+    assert "Input should be" not in said
+
+
+@pytest.mark.parametrize("door", list(doors()))
+def test_each_number_that_a_command_takes_says_its_bounds(door: str) -> None:
+    """Whatever command it is: none speaks as the library that reads values."""
+    root: Any = get_command(app)
+    command = reduce(lambda group, name: group.commands[name], door.split(), root)
+    for one in command.params:
+        described = one.type_descriptor
+        if described.annotation not in (int, float) or one.param_type_name != "option":
+            continue
+        result = ratchet(" ".join([door, "loans", *MORE.get(door, []), one.opts[0], "many"]))
+        assert result.exit_code == 2
+        assert "got 'many'; allowed: a " in " ".join(result.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
