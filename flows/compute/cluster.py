@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from configs.compute.address import NO_CERTIFICATES, ComputeAddress, ComputeCertificates
@@ -18,6 +18,9 @@ from models.estimators.streaming.cluster_workers import workers_of
 
 PATIENCE = 20.0
 """Seconds in which the scheduler has to answer and to have a worker, and in which each worker has to."""
+
+REFUSED_SECONDS = 3.0
+"""For how long a connection that is refused at once is tried again."""
 
 log = logging.getLogger("ratchet.compute")
 
@@ -111,7 +114,7 @@ async def _ensure_answers(scheduler: str, security: Any, patience: float) -> Non
     options = {} if security is None else security.get_connection_args("client")
     try:
         async with asyncio.timeout(patience + 1):  # which is told apart from that nothing is there
-            comm = await open_comm(scheduler, timeout=patience, **options)
+            comm = await _open(open_comm, scheduler, patience, **options)
     except TimeoutError as error:
         raise OSError("something takes connections there, and does not answer") from error
     except (OSError, TypeError, ValueError):  # the last two are of certificates
@@ -119,6 +122,31 @@ async def _ensure_answers(scheduler: str, security: Any, patience: float) -> Non
     except Exception as error:  # whatever comes of taking words of another kind for a scheduler's
         raise OSError(f"what answers there is of another kind ({error})") from error
     await comm.close()
+
+
+async def _open(
+    open_comm: Callable[..., Awaitable[Any]], scheduler: str, patience: float, **options: Any
+) -> Any:
+    """A connection to a scheduler.
+
+    Dask tries what refuses connections again for as long as it has patience, as a scheduler may be just
+    starting: here that is `REFUSED_SECONDS`.
+    """
+    at_first = min(patience, REFUSED_SECONDS)
+    try:
+        return await open_comm(scheduler, timeout=at_first, **options)
+    except OSError as error:
+        if at_first == patience or _is_refused(error):
+            raise
+    return await open_comm(scheduler, timeout=patience - at_first, **options)
+
+
+def _is_refused(error: BaseException) -> bool:
+    """Whether nothing listens there, as what Dask raises was raised for."""
+    reason: BaseException | None = error
+    while reason is not None and not isinstance(reason, ConnectionRefusedError):
+        reason = reason.__cause__ or reason.__context__
+    return reason is not None
 
 
 def _ensure_workers(client: Any, patience: float) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,14 @@ def test_a_scheduler_that_is_not_there_is_told_with_what_to_do() -> None:
         ComputeUnavailable, match=r"no Dask scheduler answers at tcp://.*RATCHET_COMPUTE=local"
     ):
         connect(address, patience=1)
+
+
+def test_a_port_that_refuses_connections_is_told_within_seconds() -> None:
+    address = read_compute(f"dask://127.0.0.1:{closed_port()}")
+    began = time.monotonic()
+    with pytest.raises(ComputeUnavailable, match="no Dask scheduler answers at tcp://"):
+        connect(address)
+    assert time.monotonic() - began < 6
 
 
 def test_what_takes_connections_and_says_nothing_is_not_waited_for() -> None:
