@@ -41,6 +41,7 @@ def describe_fields(use_case: UseCase, slot: Slot) -> bytes:
 def _describe_field(config: FieldConfig, predictor: Predictor | None) -> dict[str, Any]:
     return {
         "name": config.name,
+        "title": field_title(config),
         "type": config.type,
         "nullable": config.nullable,
         "minimum": config.minimum,
@@ -52,6 +53,15 @@ def _describe_field(config: FieldConfig, predictor: Predictor | None) -> dict[st
         "range": list(config.range) if config.type == "image" else None,
         "resize": config.resize,
     }
+
+
+def field_title(config: FieldConfig) -> str:
+    """What a form calls a field: its name, or the column's where only that has letters beyond ASCII.
+
+    Names of fields have none, so that of a column `Stück` is `Stuck`, which is another word.
+    """
+    name = config.name if config.source_column.isascii() else config.source_column
+    return name.replace("_", " ").strip() or config.name
 
 
 def _learned_values(config: FieldConfig, predictor: Predictor | None) -> list[str]:

@@ -50,6 +50,8 @@ def _field() -> Schema:
     return object_of(
         {
             "name": STRING,
+            "title": STRING
+            | {"description": "For people: the name, or the column's where that has letters of its own."},
             "type": enum_of(*get_args(FieldType)),
             "nullable": BOOLEAN,
             "minimum": nullable(NUMBER),

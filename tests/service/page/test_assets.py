@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from configs.schema import UseCase
+from configs.schema import FieldConfig, UseCase
 from service.page.assets import STATIC, TYPES
+from service.page.fields import field_title
 from tests.service.conftest import FolderRegistry, Service, StartService, record_of
 from tests.service.openapi.test_document import check, operation, response_schema
 from tests.service.tiny import classes_of
@@ -106,6 +107,21 @@ def test_values_that_production_knows_are_offered(service: Service) -> None:
     assert (open_field["categories"], open_field["known"]) == ([], ["example"])
     (image,) = service.get("/v1/digits/schema").json()["fields"]
     assert (image["shape"], image["range"]) == ([28, 28], [0.0, 255.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "title"),
+    [
+        ("Stuck", "Stück", "Stück"),
+        ("grosse_cm", "größe_cm", "größe cm"),
+        ("net_income", "Net income (EUR)", "net income"),
+        ("age", None, "age"),
+        ("c", "__é", "é"),
+        ("_", None, "_"),
+    ],
+)
+def test_a_field_is_called_by_the_letters_of_its_column(name: str, column: str | None, title: str) -> None:
+    assert field_title(FieldConfig(name=name, type="number", column=column)) == title
 
 
 def test_what_is_untrained_is_described_too(start_service: StartService, registry: FolderRegistry) -> None:

@@ -137,3 +137,19 @@ def test_a_refused_value_is_named_at_its_field(open_page: Open) -> None:
     visit.page.get_by_role("button", name="Answer").click()
     expect(visit.page.locator(".said strong")).not_to_be_empty()
     expect(wrong).to_be_hidden()
+
+
+def test_a_field_is_labelled_by_its_title(open_page: Open) -> None:
+    visit = open_page("plans/try")
+    visit.page.get_by_role("button", name="Answer").wait_for()
+    told = visit.page.evaluate(
+        """async () => {
+          const { makeField } = await import("/ui/parts/fields.js");
+          const config = {
+            name: "Stuck", title: "Stück", type: "number", nullable: true, categories: [], known: [],
+          };
+          const field = makeField(config, {}, () => {}, new AbortController().signal);
+          return field.element.querySelector("label").textContent;
+        }"""
+    )
+    assert told == "Stück optional"

@@ -27,7 +27,7 @@ export function makeField(config, draft, send, signal) {
   const element = h(
     "div",
     { class: `field ${config.type}` },
-    h("label", { for: id }, words(config.name), config.nullable && h("small", {}, " optional")),
+    h("label", { for: id }, config.title, config.nullable && h("small", {}, " optional")),
     control.element,
     note,
     wrong,
@@ -52,8 +52,6 @@ export function makeField(config, draft, send, signal) {
     },
   };
 }
-
-const words = (name) => name.replaceAll("_", " ");
 
 const isFlag = (config) => config.type === "integer" && config.minimum === 0 && config.maximum === 1;
 
@@ -88,7 +86,7 @@ function numeric(config, id, step) {
     draft: () => input.value,
     set: (value) => { input.value = value ?? ""; },
     read: () => {
-      if (input.validity.badInput) throw new Unfinished(`${words(config.name)}: this is not a number`);
+      if (input.validity.badInput) throw new Unfinished(`${config.title}: this is not a number`);
       return input.value === "" ? null : Number(input.value);
     },
   };
