@@ -47,8 +47,10 @@ def orchard_on(
         made = open_orchard(name, folder / "home", database_url, server.uri, folder)
         settings = replace(made.context.settings, storage_url=url)
         use_case = made.context.use_case
+        scored_on = use_case.gate.shadows.model_copy(update={"keep": 1})  # which is kept to be scored
         changed = use_case.model_copy(
             update={
+                "gate": use_case.gate.model_copy(update={"shadows": scored_on}),
                 "retention": RetentionConfig(snapshots=1, drift_pages=2, mlflow_runs=10),
                 "retrain": use_case.retrain.model_copy(update={"keep_versions": 1}),
             }
