@@ -260,7 +260,7 @@ class Worker:
                 database,
                 self.watcher,
                 self.registry,
-                PrefectHealth(self.settings.prefect_url),
+                PrefectHealth(self.settings.prefect_url, is_named=not self.settings.starts_prefect),
                 self.mover,
                 self.presence,
                 self.settings.home,

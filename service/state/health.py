@@ -90,6 +90,7 @@ class Health:
         self._watcher = watcher
         self._presence = presence
         self._home = home
+        self._prefect_is_named = prefect.is_named
         self._log = LogFacts(0, None)
         self._database: DependencyCheck[DatabaseFacts | str] = DependencyCheck(
             lambda: read_facts(database, list(slots)), ANSWER_SECONDS
@@ -110,13 +111,14 @@ class Health:
         )
         self._log = journal or self._log
         facts = database if isinstance(database, DatabaseFacts) else None
+        is_watched = supervision_file(self._home).exists()  # as one of those that `ratchet up` has started
         dependencies = {
             "database": _state(self._database_error(facts, database)),
             "mlflow": _state((self._watcher.registry_error or LATE) if mlflow is None else mlflow or None),
-            "prefect": _state(LATE) if prefect is None else dict(prefect),
+            "prefect": self._prefect_state(prefect, facts, is_watched=is_watched),
             "worker": _state(_worker_error(facts)),
         }
-        if supervision_file(self._home).exists():  # this service is one of those that `ratchet up` watches
+        if is_watched:
             dependencies["supervisor"] = _state(supervision_problem(self._home))
         return orjson.dumps(
             {
@@ -145,6 +147,16 @@ class Health:
             and self._log.problem is None
             and all(state["ok"] for state in dependencies.values())
         )
+
+    def _prefect_state(
+        self, told: Mapping[str, Any] | None, facts: DatabaseFacts | None, *, is_watched: bool
+    ) -> dict[str, Any]:
+        """As it answers; that of another home where nobody has named one to a service by itself."""
+        state = _state(LATE) if told is None else dict(told)
+        has_own = self._prefect_is_named or is_watched
+        if not state["ok"] and not has_own and facts is not None and facts.has_worker:
+            return {"ok": True, "elsewhere": True}
+        return state
 
     def _database_error(self, facts: DatabaseFacts | None, told: DatabaseFacts | str | None) -> str | None:
         if facts is not None:

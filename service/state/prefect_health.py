@@ -23,9 +23,11 @@ class PrefectHealth:
 
     Args:
         url: of Prefect's API.
+        is_named: whether somebody has named that address; else it is where `ratchet up` of this home has it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, is_named: bool = True) -> None:
+        self.is_named = is_named
         self._url = url.rstrip("/")
         self._lock = threading.Lock()
         self._state: dict[str, Any] = {}

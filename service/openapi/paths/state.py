@@ -111,7 +111,7 @@ _REPLICA: Schema = object_of(
         ),
     }
 )
-_DEPENDENCY: Schema = object_of({"ok": BOOLEAN}, {"error": STRING})
+_DEPENDENCY: Schema = object_of({"ok": BOOLEAN}, {"error": STRING, "elsewhere": BOOLEAN})
 HEALTH: Schema = object_of(
     {
         "status": enum_of("ok", "degraded"),
@@ -130,7 +130,8 @@ HEALTH: Schema = object_of(
         "dependencies": map_of(
             _DEPENDENCY,
             "`database`, `mlflow`, `prefect`, and `worker`, the one that runs flows; where `ratchet up` has "
-            "started them `supervisor`, which keeps them running.",
+            "started them `supervisor`, which keeps them running. `elsewhere`: that of the worker "
+            "which is connected, in another home.",
         ),
         "server": _SERVER,
         "replicas": nullable(array_of(_REPLICA, "Servers of this database; null while it is away.")),

@@ -17,6 +17,7 @@ from models.production.registry_rest import MlflowRest
 from service.state import prefect_health
 from service.state.health import ANSWER_SECONDS
 from service.storage.silence import PATIENCE
+from store.supervision import Supervision, write_supervision
 from tests.ports import closed_port
 from tests.service.conftest import USE_CASES, FolderRegistry, Service, StartService, record_of
 from tests.service.state.test_prefect_health import Healthy
@@ -137,11 +138,27 @@ def test_all_alive_is_ok_and_a_dead_worker_is_seen(
     assert health(service)["status"] == "degraded"
 
 
+def test_one_that_serves_alone_lives_by_the_prefect_of_the_worker_that_it_has(
+    start_service: StartService, database_url: str
+) -> None:
+    service = start_service(RATCHET_PREFECT_PORT=str(closed_port()))
+    wait_for(lambda: health(service)["dependencies"]["mlflow"]["ok"])
+    assert health(service)["dependencies"]["prefect"]["ok"] is False, "nobody runs flows"
+    with living_worker(database_url):
+        told = health(service)
+        assert told["dependencies"]["prefect"] == {"ok": True, "elsewhere": True}
+        assert told["status"] == "ok"
+        write_supervision(service.worker.settings.home, Supervision(1, 0.0, {}, ()))
+        told = health(service)
+        assert told["dependencies"]["prefect"]["ok"] is False, "`ratchet up` of this home has started it"
+        assert told["status"] == "degraded"
+
+
 def test_a_dead_prefect_is_degraded(
     start_service: StartService, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prefect_health, "LOOK_SECONDS", 0.0)
-    service = start_service(RATCHET_PREFECT_PORT=str(closed_port()))
+    service = start_service(PREFECT_API_URL=f"http://127.0.0.1:{closed_port()}/api")
     with living_worker(database_url):
         wait_for(lambda: health(service)["dependencies"]["mlflow"]["ok"])
         told = health(service)

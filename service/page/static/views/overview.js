@@ -62,7 +62,7 @@ function drawServers(dependencies, status, backlog) {
   return [
     entry("Service", true, backlog > 1e6 ? `answers; ${count(Math.round(backlog / 1e6))} MB of predictions wait for the database` : "answers"),
     Object.entries(dependencies).map(([name, told]) =>
-      entry(SERVERS[name] ?? name, told.ok, told.ok ? (DOES[name] ?? "answers") : `${name === "supervisor" ? "says" : "away"}${name in WITHOUT ? `, ${WITHOUT[name]}` : ""}: ${told.error}`)),
+      entry(SERVERS[name] ?? name, told.ok, told.ok ? (told.elsewhere ? "runs elsewhere" : DOES[name] ?? "answers") : `${name === "supervisor" ? "says" : "away"}${name in WITHOUT ? `, ${WITHOUT[name]}` : ""}: ${told.error}`)),
   ];
 }
 
