@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from configs.spelling.letters import compose
@@ -26,6 +27,27 @@ class Frozen(BaseModel):
     """Base of every configuration model: immutable, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def describe_bound(constraint: object, spec: str = "g") -> str | None:
+    """What a constraint of a number allows, in words; None: it is none.
+
+    Args:
+        spec: how the number is written, as `format` takes it.
+
+    >>> describe_bound(Gt(0)), describe_bound(Le(8760), ",")
+    ('above 0', 'at most 8,760')
+    """
+    match constraint:
+        case Ge(ge=value):
+            return f"at least {value:{spec}}"
+        case Gt(gt=value):
+            return f"above {value:{spec}}"
+        case Le(le=value):
+            return f"at most {value:{spec}}"
+        case Lt(lt=value):
+            return f"below {value:{spec}}"
+    return None
 
 
 def describe_share(problem: Mapping[str, Any]) -> str:

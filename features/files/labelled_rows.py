@@ -285,16 +285,15 @@ def read_labelled_file(use_case: UseCase, path: Path) -> LabelledFile:
         for batch in source.batches:
             part = reader.read(batch)
             parts.append(part)
-            if use_case.record.id_column is None and (_PLAIN_ID in batch.table.column_names):
+            if name is None and _PLAIN_ID in batch.table.column_names:
                 name = _PLAIN_ID
             if name is not None:
                 ids += _ids_of(batch, name, part.lines)
     if not parts:
         return LabelledFile(reader.contract.empty(), [], 0)
     labels = [label for part in parts for label in part.labels]
-    ids = (
-        [""] * (len(labels) - len(ids)) + ids if name is not None else []
-    )  # batches before had no such column
+    if name is not None:  # batches may have come before the first with that column
+        ids = [""] * (len(labels) - len(ids)) + ids
     refused = sum(len(part.refused) for part in parts)
     return LabelledFile(concat([part.columns for part in parts]), labels, refused, name, ids)
 
@@ -302,8 +301,8 @@ def read_labelled_file(use_case: UseCase, path: Path) -> LabelledFile:
 def _ids_of(batch: Batch, column: str, lines: np.ndarray[Any, np.dtype[np.int64]]) -> list[str]:
     """What stands in a column in the rows of these lines, as an id is written where it can be one."""
     values = read_values(batch.table, column, batch.mixed)
-    return ["" if (value := values[row]) is None else word_of(value) or str(value)
-            for row in np.searchsorted(batch.lines, lines).tolist()]  # fmt: skip
+    rows = (values[row] for row in np.searchsorted(batch.lines, lines).tolist())
+    return ["" if value is None else word_of(value) or str(value) for value in rows]
 
 
 def read_labelled(use_case: UseCase, path: Path) -> tuple[Columns, list[str], int]:

@@ -8,11 +8,12 @@ from importlib import import_module
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from annotated_types import MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from configs.schema import UseCase
+from configs.schema.base import describe_bound
 from configs.variables import PREFIX, variables
 from flows.reference.docstrings import key_docstrings
 from models.estimators.catalogue import ESTIMATORS
@@ -151,15 +152,11 @@ def _flat(parts: Any) -> Iterator[Any]:
 
 
 def _bound(part: Any) -> str | None:
-    words = {Ge: ("ge", "at least"), Gt: ("gt", "above"), Le: ("le", "at most"), Lt: ("lt", "below")}
-    for kind, (attribute, word) in words.items():
-        if isinstance(part, kind):
-            return f"{word} {getattr(part, attribute):,}"
     if isinstance(part, MinLen):
         return f"{part.min_length} or more"
     if isinstance(part, MaxLen):
         return f"up to {part.max_length}"
-    return None
+    return describe_bound(part, ",")
 
 
 def _default(info: FieldInfo) -> str:

@@ -9,10 +9,7 @@ from pydantic import ValidationError
 
 from configs.errors import ConfigError
 from configs.schema import CanaryConfig, UseCase
-from configs.schema.base import describe_share
-
-BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-"""How each bound of a number is said."""
+from configs.schema.base import describe_bound, describe_share
 
 
 def configured(use_case: UseCase, asked: Mapping[str, Any]) -> CanaryConfig:
@@ -41,10 +38,4 @@ def configured(use_case: UseCase, asked: Mapping[str, Any]) -> CanaryConfig:
 
 def _bounds_of(key: str) -> str:
     """What a number may be, in words; empty where that is not said of it alone."""
-    bounds = CanaryConfig.model_fields[key].metadata
-    return ", ".join(
-        f"{word} {value:g}"
-        for one in bounds
-        for name, word in BOUNDS.items()
-        if (value := getattr(one, name, None)) is not None
-    )
+    return ", ".join(filter(None, map(describe_bound, CanaryConfig.model_fields[key].metadata)))
