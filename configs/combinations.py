@@ -75,17 +75,18 @@ def estimator_problem(estimator: str, kind: str | None, task: str, warm: Sequenc
     return None
 
 
-def epochs_problem(estimator: str, fits: Collection[str]) -> str | None:
+def epochs_problem(estimator: str, fits: Collection[str], kind: str) -> str | None:
     """Why a run cannot be asked for epochs, if so; unknown names are not judged.
 
     Args:
         fits: those of the challengers that the estimator makes.
+        kind: of the records.
     """
     able = ABILITIES.get(estimator)
     if able is None or (able.epochs and set(fits) <= set(able.epochs)):
         return None
-    with_epochs = [name for name, one in ABILITIES.items() if "full" in one.epochs]
-    return f"model.estimator {estimator} has no epochs; those that have: {', '.join(with_epochs)}"
+    with_epochs = [name for name, one in ABILITIES.items() if "full" in one.epochs and kind in one.kinds]
+    return f"model.estimator {estimator} has no epochs; of kind {kind} have: {', '.join(with_epochs)}"
 
 
 def learns_from_terms(estimator: str) -> bool:

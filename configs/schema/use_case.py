@@ -77,7 +77,7 @@ class UseCase(Frozen):
         """Why a run of it cannot be asked for epochs, if so; classes of other packages are not judged."""
         estimator = self.model.estimator
         own = (one for one in self.training.challengers if (one.model or self.model).estimator == estimator)
-        return epochs_problem(estimator, {one.fit for one in own})
+        return epochs_problem(estimator, {one.fit for one in own}, self.kind)
 
     def for_challenger(self, challenger: ChallengerConfig) -> UseCase:
         """The configuration that a challenger learns by: with its own model and features, if it has any."""

@@ -186,6 +186,9 @@ def _score(use_case: UseCase, subject: _Subject, rows: _Rows, answers: Answers) 
 
 def _read_file(context: LoopContext, data: Path) -> _Rows:
     read = read_labelled_file(context.use_case, data)
+    if not read.labels:
+        unusable = f"; {read.refused} could not be used" if read.refused else ""
+        raise SourceError(f"{data}: it has no labelled rows to judge by{unusable}")
     return _Rows(read.columns, read.labels, str(data), read.refused, read.id_column, read.ids)
 
 

@@ -46,7 +46,7 @@ def test_of_two_commands_that_find_one_queued_run_the_later_is_told_who_has_it(
     [
         (
             "{estimator: catboost, params: {iterations: 60}}",
-            "got 3 epochs, but model.estimator catboost has no epochs; those that have: keras_cnn, ",
+            "got 3 epochs, but model.estimator catboost has no epochs; of kind tabular have: keras_mixed",
         ),
         (
             "{estimator: 'tests.flows.test_launch:WithoutEpochs'}",
@@ -93,4 +93,4 @@ def test_the_command_refuses_them_before_anything(tmp_path: Path, monkeypatch: p
     done = CliRunner().invoke(app, ["retrain", "plans", "--epochs", "3"])
     assert done.exit_code == 2
     said = " ".join(done.stderr.replace("│", " ").split())
-    assert "Invalid value for --epochs: got 3, but model.estimator catboost has no epochs; those" in said
+    assert "Invalid value for --epochs: got 3, but model.estimator catboost has no epochs; of kind" in said

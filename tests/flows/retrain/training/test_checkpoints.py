@@ -161,6 +161,11 @@ def test_a_checkpoint_is_evaluated_with_scores_and_predictions(
     assert 0.5 < float(rows[0]["score"]) <= 1
     some = evaluate(settings, "moods", checkpoint=folder, data=data, sample_count=2)
     assert some.rows == 2
+    for rest, told in (("", "by$"), ("cake,tired\n", "by; 1 could not be used$")):
+        data.write_text(f"text,label\n{rest}", encoding="utf-8")
+        with pytest.raises(SourceError, match=f"moods.csv: it has no labelled rows to judge {told}"):
+            evaluate(settings, "moods", checkpoint=folder, data=data, output_dir=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
