@@ -130,7 +130,11 @@ def draw_growth(runs: Runs, path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "growth", "font.size": 9}
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "growth", "font.size": 9}):
+        _draw_panels(runs, path)
+
+
+def _draw_panels(runs: Runs, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(2, 3, figsize=(9, 4.8), layout="constrained")
